@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cofutures/export.hpp>
+
+#include <exception>
+
+namespace cofutures::detail {
+
+/// Gives an exception that no future can carry, because a callback or handler threw it, to the
+/// installed handler.
+COFUTURES_EXPORT void report_callback_error(std::exception_ptr error) noexcept;
+
+/// Calls `fn()`; what it throws is reported.
+template <class Fn>
+void run_reporting_errors(Fn&& fn) noexcept {
+    try {
+        fn();
+    } catch (...) {
+        report_callback_error(std::current_exception());
+    }
+}
+
+}  // namespace cofutures::detail

@@ -1,0 +1,225 @@
+#pragma once
+
+#include <cofutures/detail/deadline.hpp>
+#include <cofutures/detail/waiter.hpp>
+#include <cofutures/export.hpp>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <iosfwd>
+#include <string_view>
+
+namespace cofutures::detail {
+
+class RemoteTask;
+
+/// Where a future is in its life.
+enum class Phase : std::uint32_t {
+    pending,             ///< not begun; can be cancelled
+    running,             ///< claimed by whoever runs it
+    completing,          ///< a promise's value is being stored
+    cancelling,          ///< cancelled; the callable is being destroyed
+    cancelled,           ///< done, by cancel()
+    cancelled_notified,  ///< done, and the executor has seen it
+    returned,            ///< done, with a value
+    raised,              ///< done, with an exception
+};
+
+/// What all futures of one call share, whatever the value's type: the phase, the waiters, the error.
+///
+/// One atomic word holds the phase and a lock bit for the list of waiters. Completing a future that
+/// nobody waits for is one compare-and-swap; the lock bit is held for a few instructions and never
+/// while foreign code runs.
+///
+/// Two counts govern its life. *Handles* are the Future objects: when none is left nobody can read
+/// the value any more, and it is destroyed. *References* keep the memory: all handles together hold
+/// one, and so do a queue that the task stands in, the thread that runs it, and a list that it is in.
+class COFUTURES_EXPORT StateBase {
+public:
+    StateBase(const StateBase&) = delete;
+    StateBase& operator=(const StateBase&) = delete;
+
+    // --- what a Future asks ---------------------------------------------------------------------
+
+    [[nodiscard]] Phase phase() const noexcept {
+        return phase_of(word_.load(std::memory_order_acquire));
+    }
+    [[nodiscard]] bool done() const noexcept { return is_final(phase()); }
+    [[nodiscard]] bool running() const noexcept {
+        const Phase now = phase();
+        return now == Phase::running || now == Phase::completing;
+    }
+    [[nodiscard]] bool cancelled() const noexcept {
+        const Phase now = phase();
+        return now == Phase::cancelling || now == Phase::cancelled ||
+               now == Phase::cancelled_notified;
+    }
+
+    /// Cancels it if it has not begun; true if it is, or already was, cancelled.
+    bool cancel() noexcept;
+
+    /// Blocks until done or the deadline passes; says whether it is done.
+    bool wait(const Deadline& deadline);
+
+    /// The error of a done future, null if it returned. Throws CancelledError if it was cancelled.
+    [[nodiscard]] std::exception_ptr error() const;
+
+    /// Throws what the future holds unless it holds a value.
+    void throw_unless_returned() const;
+
+    /// Asks the running task to stop, through its std::stop_token; true if it has one and is not done.
+    virtual bool request_stop() noexcept { return false; }
+
+    /// Writes Python's repr, `<Future at 0x.. state=pending>`; `value_type` names what it returned.
+    void describe(std::ostream& out, std::string_view value_type) const;
+
+    // --- what a producer does -------------------------------------------------------------------
+
+    /// Claims it for running: from pending to running. False if it was cancelled or claimed before.
+    bool try_claim() noexcept { return change_phase(Phase::pending, Phase::running); }
+
+    /// Python's set_running_or_notify_cancel; throws InvalidStateError as it does.
+    bool set_running_or_notify_cancel();
+
+    /// Reserves the right to complete it, from pending or running; throws InvalidStateError.
+    void begin_completion();
+
+    /// Ends it with an exception. The caller claimed it or began its completion.
+    void finish_with_error(std::exception_ptr error) noexcept;
+
+    /// Ends it with the value that the derived class has just stored.
+    void finish_with_value() noexcept { publish(Phase::returned, false); }
+
+    /// Ends it with an exception if it is still pending, destroying its callable first; an executor
+    /// says with it that the task will never run.
+    bool abandon(std::exception_ptr error) noexcept;
+
+    /// Runs the task, unless it was cancelled. A state without a callable does nothing.
+    virtual void run() noexcept {}
+
+    /// The face that a process pool sends through; null if the task cannot leave the process.
+    virtual RemoteTask* remote() noexcept { return nullptr; }
+
+    // --- waiters --------------------------------------------------------------------------------
+
+    /// Registers a waiter; false, and nothing registered, if the future is done.
+    [[nodiscard]] bool add(Waiter& waiter) noexcept;
+
+    /// Takes a waiter out again; false if it has been told, or is being told, that the future is
+    /// done. Safe with a waiter that is gone by then: it is not touched in that case.
+    bool remove(Waiter& waiter) noexcept;
+
+    // --- counts ---------------------------------------------------------------------------------
+
+    void add_handle() noexcept {
+        if (handles_.fetch_add(1, std::memory_order_relaxed) == 0) {
+            add_reference();
+        }
+    }
+    void release_handle() noexcept {
+        // Sequentially consistent, as in finish_callbacks(): of the last handle and the finisher, one
+        // sees the other and destroys the value.
+        if (handles_.fetch_sub(1, std::memory_order_seq_cst) == 1) {
+            const std::uint32_t word = word_.load(std::memory_order_seq_cst);
+            if (is_final(phase_of(word)) && (word & busy_bit) == 0) {
+                drop_value();
+            }
+            release_reference();
+        }
+    }
+    void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    void release_reference() noexcept {
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            delete this;
+        }
+    }
+
+    /// Link for the one queue that a task can stand in; used by whoever owns the queue's reference.
+    StateBase* next_in_queue = nullptr;
+
+protected:
+    StateBase() noexcept = default;
+    virtual ~StateBase();
+
+    [[nodiscard]] static constexpr bool is_final(Phase phase) noexcept {
+        return phase >= Phase::cancelled;
+    }
+
+    /// Ends it; `deferred` lets callbacks wait until those that run on this thread have returned.
+    void publish(Phase final_phase, bool deferred) noexcept;
+
+    /// Ends a continuation of another future on the same thread, without growing the stack.
+    void finish_continuation_with_value() noexcept { publish(Phase::returned, true); }
+    void finish_continuation_with_error(std::exception_ptr error) noexcept;
+    void finish_continuation_cancelled() noexcept { publish(Phase::cancelled, true); }
+
+    /// Whether one Future is all that can still read the value.
+    [[nodiscard]] bool read_by_one_handle() const noexcept {
+        return handles_.load(std::memory_order_acquire) == 1 &&
+               (word_.load(std::memory_order_acquire) & busy_bit) == 0;
+    }
+    /// Whether a callback that is being told is all that can still read the value.
+    [[nodiscard]] bool read_by_last_callback() const noexcept {
+        return handles_.load(std::memory_order_acquire) == 0 && waiters_.empty();
+    }
+
+    /// Claims the value for moving out or destroying; true once only.
+    [[nodiscard]] bool consume() noexcept {
+        return (word_.fetch_or(consumed_bit, std::memory_order_acq_rel) & consumed_bit) == 0;
+    }
+    [[nodiscard]] bool consumed() const noexcept {
+        return (word_.load(std::memory_order_acquire) & consumed_bit) != 0;
+    }
+    /// Throws InvalidStateError for a value that was moved out.
+    [[noreturn]] static void throw_consumed();
+
+private:
+    /// Destroys the stored value; called at most once, after a value was stored.
+    virtual void destroy_value() noexcept {}
+    /// Destroys the callable of a task that will not run.
+    virtual void destroy_work() noexcept {}
+
+    static constexpr std::uint32_t phase_mask = 0x07;
+    static constexpr std::uint32_t lock_bit = 0x08;
+    static constexpr std::uint32_t waiters_bit = 0x10;
+    static constexpr std::uint32_t consumed_bit = 0x20;  // the value was moved out or destroyed
+    static constexpr std::uint32_t busy_bit = 0x40;      // done, but callbacks have yet to run
+
+    [[nodiscard]] static constexpr Phase phase_of(std::uint32_t word) noexcept {
+        return static_cast<Phase>(word & phase_mask);
+    }
+    [[nodiscard]] static constexpr std::uint32_t
+    with_phase(std::uint32_t word, Phase phase) noexcept {
+        return (word & ~phase_mask) | static_cast<std::uint32_t>(phase);
+    }
+
+    bool change_phase(Phase from, Phase to) noexcept;
+    bool lock_unless_done() noexcept;
+    void unlock(std::uint32_t changed_bits) noexcept;
+    WaiterList finish(Phase final_phase) noexcept;
+    void finish_callbacks() noexcept;
+    void drop_value() noexcept;
+
+    friend class CompletionScope;
+
+    std::atomic<std::uint32_t> references_{0};
+    std::atomic<std::uint32_t> handles_{0};
+    std::atomic<std::uint32_t> word_{0};
+    WaiterList waiters_;        // guarded by lock_bit until the phase is final; then the finisher's
+    std::exception_ptr error_;  // written before the phase becomes `raised`
+};
+
+inline void intrusive_ptr_add_ref(StateBase* state) noexcept {
+    state->add_reference();
+}
+inline void intrusive_ptr_release(StateBase* state) noexcept {
+    state->release_reference();
+}
+
+/// A counted reference to a state: keeps the memory, not the value.
+using StatePtr = boost::intrusive_ptr<StateBase>;
+
+}  // namespace cofutures::detail

@@ -1,0 +1,292 @@
+#include <cofutures/detail/state_base.hpp>
+
+#include <cofutures/error.hpp>
+
+#include "core/blocking_waiter.hpp"
+#include "core/completion_scope.hpp"
+
+#include <boost/assert.hpp>
+#include <boost/core/demangle.hpp>
+
+#include <ostream>
+#include <thread>
+#include <typeinfo>
+#include <utility>
+
+namespace cofutures::detail {
+
+namespace {
+
+const char* name_of(Phase phase) noexcept {
+    switch (phase) {
+    case Phase::pending:
+        return "pending";
+    case Phase::running:
+    case Phase::completing:
+        return "running";
+    case Phase::cancelling:
+    case Phase::cancelled:
+    case Phase::cancelled_notified:
+        return "cancelled";
+    case Phase::returned:
+    case Phase::raised:
+        break;
+    }
+    return "finished";
+}
+
+std::string type_name_of(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& exception) {
+        return boost::core::demangle(typeid(exception).name());
+    } catch (...) {
+        return "an exception of unknown type";
+    }
+}
+
+}  // namespace
+
+StateBase::~StateBase() {
+    BOOST_ASSERT_MSG(waiters_.empty(), "whoever waits holds the future");
+}
+
+// --- the word -----------------------------------------------------------------------------------
+
+bool StateBase::change_phase(Phase from, Phase to) noexcept {
+    std::uint32_t word = word_.load(std::memory_order_relaxed);
+    while (phase_of(word) == from) {
+        if (word_.compare_exchange_weak(
+                word, with_phase(word, to), std::memory_order_acq_rel, std::memory_order_relaxed
+            )) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool StateBase::lock_unless_done() noexcept {
+    std::uint32_t word = word_.load(std::memory_order_acquire);
+    for (;;) {
+        if (is_final(phase_of(word))) {
+            return false;
+        }
+        if ((word & lock_bit) != 0) {
+            std::this_thread::yield();
+            word = word_.load(std::memory_order_acquire);
+        } else if (word_.compare_exchange_weak(
+                       word, word | lock_bit, std::memory_order_acquire, std::memory_order_acquire
+                   )) {
+            return true;
+        }
+    }
+}
+
+void StateBase::unlock(std::uint32_t changed_bits) noexcept {
+    word_.fetch_xor(lock_bit | changed_bits, std::memory_order_release);
+}
+
+bool StateBase::add(Waiter& waiter) noexcept {
+    if (!lock_unless_done()) {
+        return false;
+    }
+    const bool was_empty = waiters_.empty();
+    waiters_.push_back(waiter);
+    unlock(was_empty ? waiters_bit : 0);
+    return true;
+}
+
+bool StateBase::remove(Waiter& waiter) noexcept {
+    if (!lock_unless_done()) {
+        return false;
+    }
+    waiters_.erase(waiter);
+    unlock(waiters_.empty() ? waiters_bit : 0);
+    return true;
+}
+
+// --- ending -------------------------------------------------------------------------------------
+
+// Makes the phase final and gives the waiters to be told; adds nobody any more.
+WaiterList StateBase::finish(Phase final_phase) noexcept {
+    std::uint32_t word = word_.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((word & lock_bit) != 0) {
+            std::this_thread::yield();
+            word = word_.load(std::memory_order_relaxed);
+            continue;
+        }
+        const bool empty = (word & waiters_bit) == 0;
+        const std::uint32_t next = empty ? with_phase(word, final_phase) : word | lock_bit;
+        if (word_.compare_exchange_weak(
+                word, next, std::memory_order_seq_cst, std::memory_order_relaxed
+            )) {
+            if (empty) {
+                return {};
+            }
+            break;
+        }
+    }
+    // Locked, and the phase is ours: nothing else changes the word now.
+    WaiterList releasers = waiters_.take(Waiter::Role::thread);
+    const std::uint32_t busy = waiters_.empty() ? 0 : busy_bit;
+    word_.store(
+        with_phase(word & ~waiters_bit, final_phase) | busy, std::memory_order_seq_cst
+    );
+    return releasers;
+}
+
+void StateBase::publish(Phase final_phase, bool deferred) noexcept {
+    WaiterList releasers = finish(final_phase);
+    while (Waiter* waiter = releasers.pop_front()) {
+        waiter->notify(*this);
+    }
+    if ((word_.load(std::memory_order_relaxed) & busy_bit) == 0) {
+        finish_callbacks();
+        return;
+    }
+    if (CompletionScope* scope = CompletionScope::innermost(); deferred && scope != nullptr) {
+        scope->defer(*this);
+        return;
+    }
+    const CompletionScope scope;
+    finish_callbacks();
+}
+
+// Tells callbacks and operations, then destroys a value that nobody can read any more.
+void StateBase::finish_callbacks() noexcept {
+    if ((word_.load(std::memory_order_relaxed) & busy_bit) != 0) {
+        WaiterList operations = waiters_.take(Waiter::Role::operation);
+        while (Waiter* waiter = waiters_.pop_front()) {
+            waiter->notify(*this);
+        }
+        // From here on an operation's handler may be the only reader, and move the value out.
+        word_.fetch_and(~busy_bit, std::memory_order_seq_cst);
+        while (Waiter* waiter = operations.pop_front()) {
+            waiter->notify(*this);
+        }
+    }
+    if (handles_.load(std::memory_order_seq_cst) == 0) {
+        drop_value();
+    }
+}
+
+void StateBase::drop_value() noexcept {
+    const Phase now = phase();
+    if ((now == Phase::returned || now == Phase::raised) && consume()) {
+        if (now == Phase::returned) {
+            destroy_value();
+        } else {
+            error_ = nullptr;
+        }
+    }
+}
+
+bool StateBase::cancel() noexcept {
+    if (!change_phase(Phase::pending, Phase::cancelling)) {
+        return cancelled();
+    }
+    destroy_work();
+    publish(Phase::cancelled, false);
+    return true;
+}
+
+bool StateBase::abandon(std::exception_ptr error) noexcept {
+    if (!change_phase(Phase::pending, Phase::completing)) {
+        return false;
+    }
+    destroy_work();
+    finish_with_error(std::move(error));
+    return true;
+}
+
+bool StateBase::set_running_or_notify_cancel() {
+    if (try_claim()) {
+        return true;
+    }
+    if (change_phase(Phase::cancelled, Phase::cancelled_notified)) {
+        return false;
+    }
+    throw InvalidStateError(
+        std::string("set_running_or_notify_cancel: the future is already ") + name_of(phase())
+    );
+}
+
+void StateBase::begin_completion() {
+    if (!change_phase(Phase::pending, Phase::completing) &&
+        !change_phase(Phase::running, Phase::completing)) {
+        throw InvalidStateError(
+            std::string("a result cannot be set: the future is already ") + name_of(phase())
+        );
+    }
+}
+
+void StateBase::finish_with_error(std::exception_ptr error) noexcept {
+    error_ = std::move(error);
+    publish(Phase::raised, false);
+}
+
+void StateBase::finish_continuation_with_error(std::exception_ptr error) noexcept {
+    error_ = std::move(error);
+    publish(Phase::raised, true);
+}
+
+// --- waiting and reading ------------------------------------------------------------------------
+
+bool StateBase::wait(const Deadline& deadline) {
+    if (done()) {
+        return true;
+    }
+    // What this thread has put off may be what it is about to wait for.
+    CompletionScope::drain_all();
+    if (has_passed(deadline)) {
+        return done();
+    }
+    BlockingWaiter waiter;
+    if (!add(waiter)) {
+        return true;
+    }
+    if (waiter.sleep(deadline)) {
+        return true;
+    }
+    if (remove(waiter)) {
+        return false;
+    }
+    waiter.sleep(std::nullopt);  // being told at this very moment
+    return true;
+}
+
+std::exception_ptr StateBase::error() const {
+    switch (phase()) {
+    case Phase::raised:
+        return error_;
+    case Phase::cancelled:
+    case Phase::cancelled_notified:
+        throw CancelledError();
+    default:
+        return nullptr;
+    }
+}
+
+void StateBase::throw_unless_returned() const {
+    if (std::exception_ptr raised = error()) {
+        std::rethrow_exception(std::move(raised));
+    }
+}
+
+void StateBase::throw_consumed() {
+    throw InvalidStateError("the value was already moved out of the future");
+}
+
+void StateBase::describe(std::ostream& out, std::string_view value_type) const {
+    const Phase now = phase();
+    out << "<Future at " << static_cast<const void*>(this) << " state=" << name_of(now);
+    if (now == Phase::returned) {
+        out << " returned " << value_type;
+    } else if (now == Phase::raised) {
+        out << " raised " << type_name_of(error_);
+    }
+    out << '>';
+}
+
+}  // namespace cofutures::detail
