@@ -7,7 +7,6 @@
 #include <cofutures/detail/codec_type_name.hpp>
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -21,9 +20,8 @@
 /// `complex`, `bitset`, durations and time points, filesystem paths, and plain aggregates of all
 /// those. An aggregate must have no base class, at most 100 members, and no member that is a
 /// reference, const, mutable, a bit-field, an anonymous union or a C array (`std::array` is fine).
-/// For any other type, specialise `cofutures::Codec`:
-///
-/// @snippet test/unit/codec.cpp custom_codec
+/// A pointer to a polymorphic class is refused, as the object would be sliced, unless the class is
+/// final. For any other type, specialise `cofutures::Codec`.
 ///
 /// The format is fixed-width and little-endian. It serves two processes of one program and is no
 /// format to store: it carries no type information and may change between versions.
@@ -109,15 +107,25 @@ private:
 
 /// Customisation point: how a `T` becomes bytes. Declared for no type; specialise it for yours.
 ///
-/// `encode` and `decode` may call `cofutures::encode` and `cofutures::decode` for the parts. A
-/// specialisation takes precedence over what the library would do with the type by itself. To
+///     template <>
+///     struct cofutures::Codec<app::Celsius> {
+///         static void encode(Encoder& encoder, const app::Celsius& value) {
+///             cofutures::encode(encoder, value.degrees());
+///         }
+///         static app::Celsius decode(Decoder& decoder) {
+///             return app::Celsius(cofutures::decode<double>(decoder));
+///         }
+///     };
+///
+/// A specialisation takes precedence over what the library would do with the type by itself. To
 /// refuse a value or bytes, throw `SerializationError`; anything else they throw passes through.
 template <class T>
 struct Codec;
 
 /// Whether `T` can cross to another process: it has a codec, and so has everything inside it.
 template <class T>
-concept Encodable = std::is_object_v<T> && detail::culprit<std::remove_cv_t<T>>.empty;
+concept Encodable = std::is_object_v<T> && detail::culprit<std::remove_cv_t<T>>
+.empty;
 
 /// Appends `value` to the encoder's bytes.
 ///

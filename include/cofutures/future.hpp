@@ -76,8 +76,8 @@ COFUTURES_EXPORT void (*set_callback_error_handler(void (*handler)(std::exceptio
 /// Equality and hash are by identity: copies are equal, two futures with the same value are not.
 ///
 /// **Lifetime.** The state lives as long as a handle, a task or an outstanding operation needs it;
-/// the value is destroyed with the last handle. Any handle may be destroyed at any time, the last one
-/// too: the call goes on and its result is dropped.
+/// the value is destroyed with the last handle (and the Promise, if one made it). Any handle may be
+/// destroyed at any time, the last one too: the call goes on and its result is dropped.
 ///
 /// **Threads.** Callbacks and continuations run on the thread that ends the future, or on the one
 /// that adds them if it is done already, unless an executor is given.
@@ -121,7 +121,8 @@ public:
     /// The callable and its arguments are destroyed, then the future is done: waiting threads are set
     /// free and callbacks run, on this thread, before the call returns.
     ///
-    /// @returns True if the future is cancelled, now or before; false if it runs or is done.
+    /// @returns True if the future is cancelled, now or before, or another thread is just cancelling
+    ///          it; false if it runs or is done.
     /// @throws InvalidStateError  on an empty handle.
     /// @thread_safety  Shared objects: safe.
     /// @complexity     O(1) beside the callbacks.

@@ -28,7 +28,7 @@ template <class T>
 class Promise {
 public:
     /// Makes a pending future.
-    Promise() : state_(new detail::State<T>) {}
+    Promise() : state_(new detail::State<T>) { state_->keep_value(); }
     Promise(Promise&& other) noexcept = default;
     Promise& operator=(Promise&& other) noexcept {
         Promise moved(std::move(other));
@@ -38,10 +38,11 @@ public:
     ~Promise() {
         if (state_ != nullptr) {
             abandon();
+            state_->let_value_go();
         }
     }
 
-    /// A handle on the future; any number of times.
+    /// A handle on the future; any number of times, also after it is done.
     ///
     /// @throws InvalidStateError  on a moved-from promise.
     [[nodiscard]] Future<T> get_future() const { return detail::FutureAccess::make(state()); }
@@ -89,8 +90,9 @@ public:
         if (error == nullptr) {
             throw std::invalid_argument("set_exception: the exception must not be null");
         }
-        state().begin_completion();
-        state_->finish_with_error(std::move(error));
+        const boost::intrusive_ptr<detail::State<T>> keep(&state());
+        keep->begin_completion();
+        keep->finish_with_error(std::move(error));
     }
 
 private:
@@ -103,7 +105,7 @@ private:
 
     template <class Finish>
     void complete(Finish finish) {
-        const boost::intrusive_ptr<detail::State<T>> keep(&state());
+        const boost::intrusive_ptr<detail::State<T>> keep(&state());  // a callback may destroy *this
         keep->begin_completion();
         try {
             finish(*keep);
@@ -114,9 +116,8 @@ private:
     }
 
     void abandon() noexcept {
-        const auto error = std::make_exception_ptr(BrokenExecutor("abandoned"));
-        if (!state_->abandon(error) && state_->running()) {
-            state_->finish_with_error(error);
+        if (state_->try_begin_completion()) {
+            state_->finish_with_error(std::make_exception_ptr(BrokenExecutor("abandoned")));
         }
     }
 

@@ -1,7 +1,6 @@
 #include <cofutures/codec.hpp>
 
 #include <cstdint>
-#include <limits>
 #include <string>
 
 namespace cofutures {
@@ -23,8 +22,8 @@ void Encoder::write_size(std::size_t size) {
 std::size_t Decoder::read_size(std::size_t element_bytes, std::string_view what) {
     const auto count = cofutures::decode<std::uint64_t>(*this);
     // Divided, not multiplied: the product could overflow.
-    const std::uint64_t possible = element_bytes == 0 ? remaining() + detail::max_free_elements
-                                                      : remaining() / element_bytes;
+    const std::uint64_t possible =
+        element_bytes == 0 ? remaining() + detail::max_free_elements : remaining() / element_bytes;
     if (count > possible) {
         fail(
             "decode",
@@ -48,9 +47,7 @@ namespace detail {
 
 void throw_truncated(std::string_view type, std::size_t needed, std::size_t left) {
     fail(
-        "decode",
-        type,
-        std::to_string(needed) + " bytes needed, " + std::to_string(left) + " left"
+        "decode", type, std::to_string(needed) + " bytes needed, " + std::to_string(left) + " left"
     );
 }
 

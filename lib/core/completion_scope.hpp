@@ -7,29 +7,42 @@ namespace cofutures::detail {
 /// Runs the callbacks of a future that has just ended, and those of the continuations that end in
 /// turn, one after the other: a chain of any length needs no more stack than one link.
 ///
-/// A continuation that ends on this thread leaves its callbacks to the innermost scope. Before the
-/// thread blocks, and before the scope ends, all that was left to it has run.
+/// A continuation that ends on this thread leaves its callbacks to the innermost scope. A callback that
+/// blocks first runs all that comes after it on its thread, as that may be what it waits for.
 class CompletionScope {
 public:
-    CompletionScope() noexcept : outer_(innermost_) { innermost_ = this; }
+    /// @param state  Has just ended, and is kept alive by the caller until the scope's end.
+    explicit CompletionScope(StateBase& state) noexcept : outer_(innermost_), state_(state) {
+        innermost_ = this;
+    }
     CompletionScope(const CompletionScope&) = delete;
     CompletionScope& operator=(const CompletionScope&) = delete;
-    ~CompletionScope() {
-        drain();
-        innermost_ = outer_;
-    }
+    ~CompletionScope() { innermost_ = outer_; }
 
     /// The scope that the calling thread is in; null outside of any.
     static CompletionScope* innermost() noexcept { return innermost_; }
 
-    /// Runs the callbacks that were left to this scope and to those around it.
-    static void drain_all() noexcept {
+    /// Runs the callbacks of the scopes that the calling thread is in, from within one of them.
+    static void run_all() noexcept {
         for (CompletionScope* scope = innermost_; scope != nullptr; scope = scope->outer_) {
-            scope->drain();
+            scope->run();
         }
     }
 
-    /// Leaves the callbacks of a done state to this scope.
+    /// Runs the callbacks of the scope's state, then those that are left to the scope. Nested calls do
+    /// what is not yet done.
+    void run() noexcept {
+        state_.finish_callbacks();
+        while (first_ != nullptr) {
+            const StatePtr state(first_);  // a nested call may take it off the queue
+            state->finish_callbacks();
+            if (first_ == state) {
+                pop();
+            }
+        }
+    }
+
+    /// Leaves the callbacks of a done continuation to this scope.
     void defer(StateBase& state) noexcept {
         state.add_reference();
         state.next_in_queue = nullptr;
@@ -38,21 +51,19 @@ public:
     }
 
 private:
-    void drain() noexcept {
-        while (first_ != nullptr) {
-            const StatePtr state(first_, false);
-            first_ = state->next_in_queue;
-            if (first_ == nullptr) {
-                last_ = nullptr;
-            }
-            state->finish_callbacks();
+    void pop() noexcept {
+        const StatePtr state(first_, false);
+        first_ = state->next_in_queue;
+        if (first_ == nullptr) {
+            last_ = nullptr;
         }
     }
 
     static thread_local constinit CompletionScope* innermost_;
 
     CompletionScope* const outer_;
-    StateBase* first_ = nullptr;
+    StateBase& state_;
+    StateBase* first_ = nullptr;  // its callbacks are running, or are next
     StateBase* last_ = nullptr;
 };
 

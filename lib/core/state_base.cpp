@@ -4,6 +4,7 @@
 
 #include "core/blocking_waiter.hpp"
 #include "core/completion_scope.hpp"
+#include "core/spin.hpp"
 
 #include <boost/assert.hpp>
 #include <boost/core/demangle.hpp>
@@ -127,12 +128,13 @@ WaiterList StateBase::finish(Phase final_phase) noexcept {
             break;
         }
     }
-    // Locked, and the phase is ours: nothing else changes the word now.
+    // Locked, and the phase is ours; other bits may still change.
     WaiterList releasers = waiters_.take(Waiter::Role::thread);
+    WaiterList operations = waiters_.take(Waiter::Role::operation);
+    waiters_.append(operations);
     const std::uint32_t busy = waiters_.empty() ? 0 : busy_bit;
-    word_.store(
-        with_phase(word & ~waiters_bit, final_phase) | busy, std::memory_order_seq_cst
-    );
+    const std::uint32_t next = with_phase(word & ~waiters_bit, final_phase) | busy;
+    word_.fetch_xor((word | lock_bit) ^ next, std::memory_order_seq_cst);
     return releasers;
 }
 
@@ -149,44 +151,56 @@ void StateBase::publish(Phase final_phase, bool deferred) noexcept {
         scope->defer(*this);
         return;
     }
-    const CompletionScope scope;
-    finish_callbacks();
+    CompletionScope(*this).run();
 }
 
-// Tells callbacks and operations, then destroys a value that nobody can read any more.
+// Tells callbacks and operations, then destroys a value that nobody can read any more. A callback that
+// blocks has the rest of this done first, in a nested call on its thread: each waiter is taken off the
+// list before it is told, and what is done already is not done again.
 void StateBase::finish_callbacks() noexcept {
     if ((word_.load(std::memory_order_relaxed) & busy_bit) != 0) {
-        WaiterList operations = waiters_.take(Waiter::Role::operation);
-        while (Waiter* waiter = waiters_.pop_front()) {
-            waiter->notify(*this);
+        while (waiters_.starts_with(Waiter::Role::callback)) {
+            waiters_.pop_front()->notify(*this);
         }
         // From here on an operation's handler may be the only reader, and move the value out.
         word_.fetch_and(~busy_bit, std::memory_order_seq_cst);
-        while (Waiter* waiter = operations.pop_front()) {
+        while (Waiter* waiter = waiters_.pop_front()) {
             waiter->notify(*this);
         }
     }
-    if (handles_.load(std::memory_order_seq_cst) == 0) {
-        drop_value();
-    }
+    drop_unreadable_value();
 }
 
-void StateBase::drop_value() noexcept {
-    const Phase now = phase();
-    if ((now == Phase::returned || now == Phase::raised) && consume()) {
-        if (now == Phase::returned) {
-            destroy_value();
-        } else {
-            error_ = nullptr;
-        }
+// Destroys the value if nobody can read it any more. The last handle, the finisher and the promise each
+// call this after a sequentially consistent write that says they are through: the last of the three
+// sees all, and the consumed bit lets only one of them act.
+void StateBase::drop_unreadable_value() noexcept {
+    if (handles_.load(std::memory_order_seq_cst) != 0) {
+        return;
+    }
+    const std::uint32_t word = word_.load(std::memory_order_seq_cst);
+    const Phase now = phase_of(word);
+    if ((now != Phase::returned && now != Phase::raised) || (word & (busy_bit | kept_bit)) != 0 ||
+        !consume()) {
+        return;
+    }
+    if (now == Phase::returned) {
+        destroy_value();
+    } else {
+        error_ = nullptr;
     }
 }
 
 bool StateBase::cancel() noexcept {
     if (!change_phase(Phase::pending, Phase::cancelling)) {
-        return cancelled();
+        const Phase now = phase();
+        return now == Phase::cancelling || now == Phase::cancelled ||
+               now == Phase::cancelled_notified;
     }
-    destroy_work();
+    const StatePtr keep(this);  // what is destroyed or called now may drop the last handle
+    if (has_work()) {
+        destroy_work();
+    }
     publish(Phase::cancelled, false);
     return true;
 }
@@ -195,7 +209,9 @@ bool StateBase::abandon(std::exception_ptr error) noexcept {
     if (!change_phase(Phase::pending, Phase::completing)) {
         return false;
     }
-    destroy_work();
+    if (has_work()) {
+        destroy_work();
+    }
     finish_with_error(std::move(error));
     return true;
 }
@@ -203,6 +219,10 @@ bool StateBase::abandon(std::exception_ptr error) noexcept {
 bool StateBase::set_running_or_notify_cancel() {
     if (try_claim()) {
         return true;
+    }
+    // A promise has no callable: another thread's cancel() is through in a few instructions.
+    while (phase() == Phase::cancelling) {
+        std::this_thread::yield();
     }
     if (change_phase(Phase::cancelled, Phase::cancelled_notified)) {
         return false;
@@ -213,8 +233,7 @@ bool StateBase::set_running_or_notify_cancel() {
 }
 
 void StateBase::begin_completion() {
-    if (!change_phase(Phase::pending, Phase::completing) &&
-        !change_phase(Phase::running, Phase::completing)) {
+    if (!try_begin_completion()) {
         throw InvalidStateError(
             std::string("a result cannot be set: the future is already ") + name_of(phase())
         );
@@ -238,9 +257,12 @@ bool StateBase::wait(const Deadline& deadline) {
         return true;
     }
     // What this thread has put off may be what it is about to wait for.
-    CompletionScope::drain_all();
+    CompletionScope::run_all();
     if (has_passed(deadline)) {
         return done();
+    }
+    if (spin_until([this] { return done(); })) {
+        return true;
     }
     BlockingWaiter waiter;
     if (!add(waiter)) {

@@ -77,8 +77,10 @@ private:
             if ((type & accepted) == cancellation_type::none || operation_ == nullptr) {
                 return;
             }
+            // To locals: what completes may give the slot, and with it this object, to another use.
+            const StatePtr state = std::move(state_);
             AsyncOperation* operation = std::exchange(operation_, nullptr);
-            if (state_->remove(*operation)) {
+            if (state->remove(*operation)) {
                 operation->complete(Via::post, true);
             }
         }

@@ -5,6 +5,8 @@
 #include <boost/pfr/core.hpp>
 
 #include <cstddef>
+#include <cstdlib>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -13,12 +15,19 @@ namespace cofutures::detail {
 // Boost.PFR answers a type that it cannot take apart with a compile error deep inside itself. What
 // stands here finds such types first, so that `Encodable` is false for them instead.
 
+// The conversions below are never run. They have bodies because clang wants one for a type without
+// linkage.
+
 /// Stands for the initialiser of any one member.
 struct AnyMember {
     template <class T>
-    operator T&() const&;  // NOLINT(google-explicit-constructor)
+    operator T&() const& {  // NOLINT(google-explicit-constructor)
+        std::abort();
+    }
     template <class T>
-    operator T&&() const&&;  // NOLINT(google-explicit-constructor)
+    operator T&&() const&& {  // NOLINT(google-explicit-constructor)
+        std::abort();
+    }
 };
 
 struct NoMember {};
@@ -27,28 +36,39 @@ struct NoMember {};
 template <class T>
 struct AnyBase {
     template <class Base>
-        requires(std::is_base_of_v<Base, T> && !std::is_same_v<Base, T>)
-    operator Base() const;  // NOLINT(google-explicit-constructor)
+    requires(std::is_base_of_v<Base, T> && !std::is_same_v<Base, T>)
+    operator Base() const {  // NOLINT(google-explicit-constructor)
+        std::abort();
+    }
 };
 
 /// A base is the first thing that braces initialise. A first member that takes whatever it is given
 /// takes `NoMember` too.
 template <class T>
-concept HasBase = requires { T{AnyBase<T>{}}; } && !requires { T{NoMember{}}; };
+concept HasBase = requires {
+    T{AnyBase<T>{}};
+}
+&&!requires {
+    T{NoMember{}};
+};
 
 template <std::size_t>
 using AnyMemberAt = AnyMember;
 
 template <class T, std::size_t... Before, std::size_t... After>
 consteval bool has_array_at(std::index_sequence<Before...>, std::index_sequence<After...>) {
-    constexpr bool takes_braces = requires { T{AnyMemberAt<Before>{}..., {}}; };
-    constexpr bool is_one_member =
-        requires { T{AnyMemberAt<Before>{}..., {}, AnyMemberAt<After>{}...}; };
+    constexpr bool takes_braces = requires {
+        T{AnyMemberAt<Before>{}..., {}};
+    };
+    constexpr bool is_one_member = requires {
+        T{AnyMemberAt<Before>{}..., {}, AnyMemberAt<After>{}...};
+    };
     return takes_braces && !is_one_member;
 }
 
-/// Braces may be left out around the elements of a C array, so they are counted as members. Put `{}`
-/// in the place of one, and the whole array is taken by it: then there are initialisers too many.
+/// Braces may be left out around the elements of a C array, so they are counted as members. Put
+/// `{}` in the place of one, and the whole array is taken by it: then there are initialisers too
+/// many.
 template <class T, std::size_t... I>
 consteval bool has_array(std::index_sequence<I...>) {
     constexpr std::size_t count = sizeof...(I);
@@ -71,8 +91,7 @@ template <class T, std::size_t... I>
 consteval bool has_plain_members(std::index_sequence<I...>) {
     return (
         (!std::is_const_v<boost::pfr::tuple_element_t<I, T>> &&
-         std::is_const_v<boost::pfr::tuple_element_t<I, const T>>) &&
-        ...
+         std::is_const_v<boost::pfr::tuple_element_t<I, const T>>)&&...
     );
 }
 
@@ -97,8 +116,15 @@ consteval bool is_plain_aggregate() {
     }
 }
 
+/// Structured bindings, and so PFR, take these apart by `get`, not by their members.
 template <class T>
-concept PlainAggregate = std::is_class_v<T> && std::is_aggregate_v<T> && is_plain_aggregate<T>();
+concept TupleLike = requires {
+    std::tuple_size<T>::value;
+};
+
+template <class T>
+concept PlainAggregate =
+    std::is_class_v<T> && std::is_aggregate_v<T> && !TupleLike<T> && is_plain_aggregate<T>();
 
 template <class T, class Indices>
 struct MembersOf;
@@ -109,7 +135,7 @@ struct MembersOf<T, std::index_sequence<I...>> {
 };
 
 template <class T>
-    requires std::is_empty_v<T>
+requires std::is_empty_v<T>
 struct MembersOf<T, std::index_sequence<>> {
     using type = Types<>;
 };

@@ -9,7 +9,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <deque>
 #include <forward_list>
 #include <iterator>
@@ -28,33 +27,6 @@ namespace cofutures::detail {
 
 /// What `Encoder::write_size` writes.
 constexpr std::size_t size_bytes = sizeof(std::uint64_t);
-
-/// Number and memory of a contiguous range of bulk scalars.
-template <class Range>
-void encode_bulk(Encoder& encoder, const Range& values) {
-    encoder.write_size(values.size());
-    encoder.write(std::as_bytes(std::span(values.data(), values.size())));
-}
-
-template <class Range>
-Range decode_bulk(Decoder& decoder) {
-    using T = typename Range::value_type;
-    const std::size_t count = decoder.read_size(sizeof(T), type_name<Range>());
-    const auto bytes = decoder.read(count * sizeof(T), type_name<Range>());
-    if constexpr (std::is_same_v<T, std::byte>) {
-        return Range(bytes.begin(), bytes.end());
-    } else if constexpr (sizeof(T) == 1 && !std::is_enum_v<T>) {
-        // Characters may be read in place, which saves filling the range with zeros first.
-        const auto* first = reinterpret_cast<const unsigned char*>(bytes.data());
-        return Range(first, first + count);
-    } else {
-        Range values(count, T{});
-        if (count != 0) {
-            std::memcpy(values.data(), bytes.data(), bytes.size());
-        }
-        return values;
-    }
-}
 
 constexpr std::size_t bytes_for_bits(std::size_t bits) {
     return bits / 8 + (bits % 8 != 0 ? 1 : 0);
@@ -76,7 +48,9 @@ void encode_bits(Encoder& encoder, std::size_t bits, Get get) {
 template <class Set>
 void decode_bits(Decoder& decoder, std::size_t bits, std::string_view type, Set set) {
     const auto bytes = decoder.read(bytes_for_bits(bits), type);
-    const auto bit = [&](std::size_t i) { return (bytes[i / 8] >> (i % 8) & std::byte{1}) != std::byte{}; };
+    const auto bit = [&](std::size_t i) {
+        return (bytes[i / 8] >> (i % 8) & std::byte{1}) != std::byte{};
+    };
     for (std::size_t i = 0; i < bits; ++i) {
         set(i, bit(i));
     }
@@ -86,6 +60,36 @@ void decode_bits(Decoder& decoder, std::size_t bits, std::string_view type, Set 
         }
     }
 }
+
+/// A contiguous container of bulk scalars: their number and their memory.
+template <class Container>
+struct BulkCodec {
+    using T = typename Container::value_type;
+    using parts = Types<>;
+
+    static consteval std::size_t min_size() { return size_bytes; }
+
+    static void encode(Encoder& encoder, const Container& values) {
+        encoder.write_size(values.size());
+        encoder.write(std::as_bytes(std::span(values)));
+    }
+
+    static Container decode(Decoder& decoder) {
+        const auto count = decoder.read_size(sizeof(T), type_name<Container>());
+        const auto bytes = decoder.read(count * sizeof(T), type_name<Container>());
+        if constexpr (std::is_same_v<T, std::byte>) {
+            return Container(bytes.begin(), bytes.end());
+        } else if constexpr (sizeof(T) == 1 && !std::is_enum_v<T>) {
+            // Characters may be read in place, which saves filling the memory with zeros first.
+            const auto* first = reinterpret_cast<const unsigned char*>(bytes.data());
+            return Container(first, first + count);
+        } else {
+            Container values(count, T{});
+            std::ranges::copy(bytes, std::as_writable_bytes(std::span(values)).begin());
+            return values;
+        }
+    }
+};
 
 template <class Container>
 void encode_elements(Encoder& encoder, const Container& values, std::size_t count) {
@@ -145,8 +149,7 @@ struct AssociativeCodec {
         using type = Types<Key>;
     };
     template <class C>
-        requires is_map
-    struct PartsOf<C> {
+    requires is_map struct PartsOf<C> {
         using type = Types<Key, typename C::mapped_type>;
     };
     using parts = typename PartsOf<Container>::type;
@@ -191,18 +194,8 @@ template <class T, class A>
 struct BuiltinCodec<std::vector<T, A>> : SequenceCodec<std::vector<T, A>> {};
 
 template <class T, class A>
-    requires is_bulk<T> && (!HasCustomCodec<T>)
-struct BuiltinCodec<std::vector<T, A>> {
-    using parts = Types<>;
-
-    static consteval std::size_t min_size() { return size_bytes; }
-
-    static void encode(Encoder& encoder, const std::vector<T, A>& values) {
-        encode_bulk(encoder, values);
-    }
-    static std::vector<T, A> decode(Decoder& decoder) {
-        return decode_bulk<std::vector<T, A>>(decoder);
-    }
+requires is_bulk<T> &&
+    (!HasCustomCodec<T>)struct BuiltinCodec<std::vector<T, A>> : BulkCodec<std::vector<T, A>> {
 };
 
 template <class A>

@@ -14,15 +14,13 @@
 namespace cofutures::detail {
 
 template <class Char, class Traits, class Allocator>
-    requires is_bulk<Char>
-struct BuiltinCodec<std::basic_string<Char, Traits, Allocator>> {
-    using String = std::basic_string<Char, Traits, Allocator>;
-    using parts = Types<>;
+struct BuiltinCodec<std::basic_string<Char, Traits, Allocator>>
+    : SequenceCodec<std::basic_string<Char, Traits, Allocator>> {};
 
-    static consteval std::size_t min_size() { return size_bytes; }
-
-    static void encode(Encoder& encoder, const String& value) { encode_bulk(encoder, value); }
-    static String decode(Decoder& decoder) { return decode_bulk<String>(decoder); }
+template <class Char, class Traits, class Allocator>
+requires is_bulk<Char> &&
+    (!HasCustomCodec<Char>)struct BuiltinCodec<std::basic_string<Char, Traits, Allocator>>
+    : BulkCodec<std::basic_string<Char, Traits, Allocator>> {
 };
 
 /// `std::filesystem::path`, recognised by its shape, as its header is dear to include. Only the
@@ -37,14 +35,14 @@ concept FilesystemPath = std::is_class_v<T> && requires(const T& path) {
 template <FilesystemPath Path>
 struct BuiltinCodec<Path> {
     using String = typename Path::string_type;
-    using parts = Types<>;
+    using parts = Types<String>;
 
     static consteval std::size_t min_size() { return size_bytes; }
 
     static void encode(Encoder& encoder, const Path& value) {
-        encode_bulk(encoder, value.native());
+        cofutures::encode(encoder, value.native());
     }
-    static Path decode(Decoder& decoder) { return Path(decode_bulk<String>(decoder)); }
+    static Path decode(Decoder& decoder) { return Path(cofutures::decode<String>(decoder)); }
 };
 
 template <std::size_t Bits>

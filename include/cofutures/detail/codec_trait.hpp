@@ -29,17 +29,20 @@ struct Types {
 };
 
 template <class T>
-concept HasCustomCodec = requires { sizeof(Codec<T>); };
+concept HasCustomCodec = requires {
+    sizeof(Codec<T>);
+};
 
 template <class T>
-concept HasBuiltinCodec = requires { sizeof(BuiltinCodec<T>); };
+concept HasBuiltinCodec = requires {
+    sizeof(BuiltinCodec<T>);
+};
 
 template <class T>
 constexpr bool is_leaf = false;
 
 template <HasBuiltinCodec T>
-    requires(!HasCustomCodec<T>)
-constexpr bool is_leaf<T> = BuiltinCodec<T>::parts::empty;
+requires(!HasCustomCodec<T>) constexpr bool is_leaf<T> = BuiltinCodec<T>::parts::empty;
 
 /// The fewest bytes that an encoded `T` takes; nothing is known of a custom codec.
 template <class T>
@@ -97,9 +100,8 @@ consteval void no_codec_for(Types<Type>) {
     );
 }
 
-[[noreturn]] COFUTURES_EXPORT void throw_truncated(
-    std::string_view type, std::size_t needed, std::size_t left
-);
+[[noreturn]] COFUTURES_EXPORT void
+throw_truncated(std::string_view type, std::size_t needed, std::size_t left);
 [[noreturn]] COFUTURES_EXPORT void throw_undecodable(std::string_view type, const char* reason);
 [[noreturn]] COFUTURES_EXPORT void throw_unencodable(std::string_view type, const char* reason);
 [[noreturn]] COFUTURES_EXPORT void throw_too_deep(std::string_view type);

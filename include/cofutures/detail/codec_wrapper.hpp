@@ -102,12 +102,10 @@ template <class T>
 struct BuiltinCodec<std::shared_ptr<T>> : NullableCodec<std::shared_ptr<T>, T> {};
 
 template <class T>
-    requires(!Pointee<T>)
-struct BuiltinCodec<std::unique_ptr<T>>;
+requires(!Pointee<T>) struct BuiltinCodec<std::unique_ptr<T>>;
 
 template <class T>
-    requires(!Pointee<T>)
-struct BuiltinCodec<std::shared_ptr<T>>;
+requires(!Pointee<T>) struct BuiltinCodec<std::shared_ptr<T>>;
 
 template <class... Ts>
 struct BuiltinCodec<std::variant<Ts...>> {
@@ -152,13 +150,14 @@ private:
 /// `std::complex`, recognised by its shape, as its header is dear to include.
 template <class T, class Part>
 concept Complex = std::floating_point<Part> && std::constructible_from<T, Part, Part> &&
-                  sizeof(T) == 2 * sizeof(Part) && requires(const T& value) {
-                      { value.real() } -> std::same_as<Part>;
-                      { value.imag() } -> std::same_as<Part>;
-                  };
+                      sizeof(T) == 2 * sizeof(Part) &&
+                  requires(const T& value) {
+    { value.real() } -> std::same_as<Part>;
+    { value.imag() } -> std::same_as<Part>;
+};
 
 template <template <class> class T, class Part>
-    requires Complex<T<Part>, Part>
+requires Complex<T<Part>, Part>
 struct BuiltinCodec<T<Part>> {
     using parts = Types<Part>;
 

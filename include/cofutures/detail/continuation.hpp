@@ -1,11 +1,11 @@
 #pragma once
 
+#include <cofutures/detail/async_operation.hpp>
 #include <cofutures/detail/callback_error.hpp>
 #include <cofutures/detail/state.hpp>
 #include <cofutures/error.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 
 #include <exception>
 #include <functional>
@@ -45,6 +45,7 @@ struct ThenStep {
             using OnValue = std::invoke_result_t<Fn, T>;
             if constexpr (std::is_copy_constructible_v<T> && std::is_invocable_r_v<OnValue, Fn, const T&>) {
                 if (!upstream.has_sole_reader(in_callback)) {  // others read it: no copy is needed
+                    const ReadGuard guard(upstream);
                     return static_cast<OnValue>(std::invoke(std::move(fn), upstream.value()));
                 }
             }
@@ -167,7 +168,7 @@ public:
         // The guard leaves this object before the step can run and end it elsewhere.
         const auto work = std::move(work_);
         try {
-            boost::asio::post(work.get_executor(), std::move(posted));
+            post_to(work.get_executor(), std::move(posted));
         } catch (...) {
             report_callback_error(std::current_exception());
         }

@@ -13,6 +13,18 @@ namespace cofutures::detail {
 template <class R>
 using FutureValue = std::conditional_t<std::is_lvalue_reference_v<R>, R, std::remove_cvref_t<R>>;
 
+/// Keeps a value alive while foreign code reads it in a callback, which owns no handle.
+class ReadGuard {
+public:
+    explicit ReadGuard(StateBase& state) noexcept : state_(state) { state_.add_handle(); }
+    ReadGuard(const ReadGuard&) = delete;
+    ReadGuard& operator=(const ReadGuard&) = delete;
+    ~ReadGuard() { state_.release_handle(); }
+
+private:
+    StateBase& state_;
+};
+
 /// The shared state of a future of T: StateBase and room for the value.
 ///
 /// Promises use it as it is; tasks and continuations derive from it and add their callable, so that
@@ -57,6 +69,7 @@ public:
         throw_unless_returned();
         if constexpr (std::is_copy_constructible_v<T>) {
             if (!has_sole_reader(in_callback)) {
+                const ReadGuard guard(*this);
                 return value();
             }
         }

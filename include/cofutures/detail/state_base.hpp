@@ -54,11 +54,11 @@ public:
     }
     [[nodiscard]] bool cancelled() const noexcept {
         const Phase now = phase();
-        return now == Phase::cancelling || now == Phase::cancelled ||
-               now == Phase::cancelled_notified;
+        return now == Phase::cancelled || now == Phase::cancelled_notified;
     }
 
-    /// Cancels it if it has not begun; true if it is, or already was, cancelled.
+    /// Cancels it if it has not begun; true if it is, or already was, cancelled, or is being cancelled
+    /// by another thread that has yet to destroy the callable.
     bool cancel() noexcept;
 
     /// Blocks until done or the deadline passes; says whether it is done.
@@ -86,6 +86,18 @@ public:
 
     /// Reserves the right to complete it, from pending or running; throws InvalidStateError.
     void begin_completion();
+    [[nodiscard]] bool try_begin_completion() noexcept {
+        return change_phase(Phase::pending, Phase::completing) ||
+               change_phase(Phase::running, Phase::completing);
+    }
+
+    /// From now on the value stays without handles too, as the producer can still make one.
+    void keep_value() noexcept { word_.fetch_or(kept_bit, std::memory_order_relaxed); }
+    /// Takes it back: a value without handles is destroyed.
+    void let_value_go() noexcept {
+        word_.fetch_and(~kept_bit, std::memory_order_seq_cst);
+        drop_unreadable_value();
+    }
 
     /// Ends it with an exception. The caller claimed it or began its completion.
     void finish_with_error(std::exception_ptr error) noexcept;
@@ -120,13 +132,8 @@ public:
         }
     }
     void release_handle() noexcept {
-        // Sequentially consistent, as in finish_callbacks(): of the last handle and the finisher, one
-        // sees the other and destroys the value.
         if (handles_.fetch_sub(1, std::memory_order_seq_cst) == 1) {
-            const std::uint32_t word = word_.load(std::memory_order_seq_cst);
-            if (is_final(phase_of(word)) && (word & busy_bit) == 0) {
-                drop_value();
-            }
+            drop_unreadable_value();
             release_reference();
         }
     }
@@ -163,7 +170,15 @@ protected:
     }
     /// Whether a callback that is being told is all that can still read the value.
     [[nodiscard]] bool read_by_last_callback() const noexcept {
-        return handles_.load(std::memory_order_acquire) == 0 && waiters_.empty();
+        return handles_.load(std::memory_order_acquire) == 0 &&
+               (word_.load(std::memory_order_acquire) & kept_bit) == 0 &&
+               !waiters_.starts_with(Waiter::Role::callback);
+    }
+
+    /// Says that the callable is destroyed already, although the task is still pending.
+    void work_is_gone() noexcept { word_.fetch_or(workless_bit, std::memory_order_acq_rel); }
+    [[nodiscard]] bool has_work() const noexcept {
+        return (word_.load(std::memory_order_acquire) & workless_bit) == 0;
     }
 
     /// Claims the value for moving out or destroying; true once only.
@@ -187,6 +202,8 @@ private:
     static constexpr std::uint32_t waiters_bit = 0x10;
     static constexpr std::uint32_t consumed_bit = 0x20;  // the value was moved out or destroyed
     static constexpr std::uint32_t busy_bit = 0x40;      // done, but callbacks have yet to run
+    static constexpr std::uint32_t workless_bit = 0x80;  // the callable was destroyed while pending
+    static constexpr std::uint32_t kept_bit = 0x100;     // a promise can still make a handle
 
     [[nodiscard]] static constexpr Phase phase_of(std::uint32_t word) noexcept {
         return static_cast<Phase>(word & phase_mask);
@@ -201,7 +218,7 @@ private:
     void unlock(std::uint32_t changed_bits) noexcept;
     WaiterList finish(Phase final_phase) noexcept;
     void finish_callbacks() noexcept;
-    void drop_value() noexcept;
+    void drop_unreadable_value() noexcept;
 
     friend class CompletionScope;
 

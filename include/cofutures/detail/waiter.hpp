@@ -27,7 +27,7 @@ public:
 
 protected:
     explicit Waiter(Role role) noexcept : role_(role) {}
-    ~Waiter() = default;
+    virtual ~Waiter() = default;
 
 private:
     friend class WaiterList;
@@ -41,6 +41,9 @@ private:
 class WaiterList {
 public:
     [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+    [[nodiscard]] bool starts_with(Waiter::Role role) const noexcept {
+        return first_ != nullptr && first_->role_ == role;
+    }
 
     void push_back(Waiter& waiter) noexcept {
         if (first_ == nullptr) {
@@ -75,6 +78,13 @@ public:
             erase(*waiter);
         }
         return waiter;
+    }
+
+    /// Moves all of another list to the end of this one.
+    void append(WaiterList& other) noexcept {
+        while (Waiter* waiter = other.pop_front()) {
+            push_back(*waiter);
+        }
     }
 
     /// Moves those of one role into a list of their own, in order.

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cofutures/codec.hpp>
+#include <cofutures/detail/remote_call.hpp>
+#include <cofutures/detail/task.hpp>
+#include <cofutures/detail/task_descriptor.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <utility>
+
+namespace cofutures::detail {
+
+/// The face of a task that a process pool sends to a worker instead of running it.
+class RemoteTask {
+public:
+    RemoteTask(const RemoteTask&) = delete;
+    RemoteTask& operator=(const RemoteTask&) = delete;
+
+    /// Which code the worker is to run.
+    [[nodiscard]] virtual const TaskDescriptor& descriptor() const noexcept = 0;
+
+    /// Address of the function to call; 0 if the descriptor says it all.
+    [[nodiscard]] virtual std::uintptr_t function() const noexcept = 0;
+
+    /// Encodes the arguments, then destroys them and the callable. Throws what encoding throws.
+    virtual void encode_arguments(Encoder& encoder) = 0;
+
+    /// Decodes the result and ends the future with it, or with the SerializationError. The task was
+    /// claimed.
+    virtual void finish_from(Decoder& decoder) noexcept = 0;
+
+protected:
+    RemoteTask() = default;
+    ~RemoteTask() = default;
+};
+
+/// A task that can run in this process or in another. `Call` is its RemoteCall.
+template <class Call, class T, class Fn, class... Args>
+class PortableTask final : public Task<T, Fn, Args...>, public RemoteTask {
+public:
+    template <class F, class... A>
+    explicit PortableTask(F&& fn, A&&... args)
+        : Task<T, Fn, Args...>(std::forward<F>(fn), std::forward<A>(args)...),
+          function_(Call::function(this->callable())) {}
+
+    RemoteTask* remote() noexcept override { return this; }
+
+    [[nodiscard]] const TaskDescriptor& descriptor() const noexcept override {
+        return Call::descriptor();
+    }
+    [[nodiscard]] std::uintptr_t function() const noexcept override { return function_; }
+
+    void encode_arguments(Encoder& encoder) override {
+        this->with_arguments([&](Args&... args) { Call::encode_arguments(encoder, args...); });
+        this->destroy_work();
+        this->work_is_gone();
+    }
+
+    void finish_from(Decoder& decoder) noexcept override {
+        std::exception_ptr error;
+        try {
+            this->store_result_of([&]() -> decltype(auto) {
+                return decode_all<typename Call::result_type>(decoder);
+            });
+        } catch (...) {
+            error = std::current_exception();
+        }
+        if (error) {
+            this->finish_with_error(std::move(error));
+        } else {
+            this->finish_with_value();
+        }
+    }
+
+private:
+    template <class Result>
+    static Result decode_all(Decoder& decoder) {
+        if constexpr (std::is_void_v<Result>) {
+            decoder.expect_end();
+        } else {
+            Result result = cofutures::decode<Result>(decoder);
+            decoder.expect_end();
+            return result;
+        }
+    }
+
+    const std::uintptr_t function_;
+};
+
+/// Makes a task that can leave the process if the call can, else one that stays.
+template <class Fn, class... Args>
+auto make_portable_task(Fn&& fn, Args&&... args) {
+    using Call = RemoteCall<std::decay_t<Fn>, std::decay_t<Args>...>;
+    if constexpr (Call::remotable && !std::is_reference_v<TaskValue<Fn, Args...>>) {
+        using TaskType = PortableTask<
+            Call,
+            TaskValue<Fn, Args...>,
+            std::decay_t<Fn>,
+            std::decay_t<Args>...>;
+        return boost::intrusive_ptr<TaskType>(
+            new TaskType(std::forward<Fn>(fn), std::forward<Args>(args)...)
+        );
+    } else {
+        return make_task(std::forward<Fn>(fn), std::forward<Args>(args)...);
+    }
+}
+
+}  // namespace cofutures::detail

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <cofutures/detail/state.hpp>
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace cofutures::detail {
+
+/// Whether a call wants a std::stop_token in front of the arguments that it was given.
+template <class Fn, class... Args>
+inline constexpr bool takes_stop_token =
+    !std::is_invocable_v<Fn, Args...> && std::is_invocable_v<Fn, std::stop_token, Args...>;
+
+/// Whether `submit(fn, args...)` has a call to make, of decayed copies passed as rvalues.
+template <class Fn, class... Args>
+concept Submittable = std::is_invocable_v<std::decay_t<Fn>, std::decay_t<Args>...> ||
+                      std::is_invocable_v<std::decay_t<Fn>, std::stop_token, std::decay_t<Args>...>;
+
+template <class Fn, class... Args>
+struct CallResult {
+    using type = std::invoke_result_t<Fn, Args...>;
+};
+template <class Fn, class... Args>
+    requires takes_stop_token<Fn, Args...>
+struct CallResult<Fn, Args...> {
+    using type = std::invoke_result_t<Fn, std::stop_token, Args...>;
+};
+
+/// The T of the Future<T> that a submitted call gives.
+template <class Fn, class... Args>
+using TaskValue =
+    FutureValue<typename CallResult<std::decay_t<Fn>, std::decay_t<Args>...>::type>;
+
+/// A call that is to be run: state, callable, arguments and result in one allocation.
+///
+/// Callable and arguments live until the call has returned, or will not be made: they are destroyed
+/// before the future is done.
+template <class T, class Fn, class... Args>
+class Task : public State<T> {
+public:
+    template <class F, class... A>
+    explicit Task(F&& fn, A&&... args)
+        : work_(std::forward<F>(fn), std::forward<A>(args)...) {}
+
+    void run() noexcept override {
+        if (!this->try_claim()) {
+            return;
+        }
+        std::exception_ptr error;
+        try {
+            this->store_result_of([this]() -> decltype(auto) { return call(); });
+        } catch (...) {
+            error = std::current_exception();
+        }
+        destroy_work();
+        if (error) {
+            this->finish_with_error(std::move(error));
+        } else {
+            this->finish_with_value();
+        }
+    }
+
+    bool request_stop() noexcept override {
+        if constexpr (with_token) {
+            if (!this->done()) {
+                stop_.request_stop();
+                return true;
+            }
+        }
+        return false;
+    }
+
+protected:
+    ~Task() override {
+        if (this->phase() == Phase::pending && this->has_work()) {
+            destroy_work();
+        }
+    }
+
+    /// The stored callable and arguments, until they are destroyed.
+    [[nodiscard]] Fn& callable() noexcept { return std::get<0>(work_); }
+    template <class Use>
+    decltype(auto) with_arguments(Use&& use) {
+        return std::apply(
+            [&](Fn& /*fn*/, Args&... args) -> decltype(auto) {
+                return std::forward<Use>(use)(args...);
+            },
+            work_
+        );
+    }
+
+    void destroy_work() noexcept override { std::destroy_at(std::addressof(work_)); }
+
+private:
+    static constexpr bool with_token = takes_stop_token<Fn, Args...>;
+    struct NoToken {};
+
+    decltype(auto) call() {
+        return std::apply(
+            [this](Fn& fn, Args&... args) -> decltype(auto) {
+                if constexpr (with_token) {
+                    return std::invoke(std::move(fn), stop_.get_token(), std::move(args)...);
+                } else {
+                    return std::invoke(std::move(fn), std::move(args)...);
+                }
+            },
+            work_
+        );
+    }
+
+    // Outside of the union: a request may come while the work is being destroyed.
+    [[no_unique_address]] std::conditional_t<with_token, std::stop_source, NoToken> stop_;
+    union {
+        std::tuple<Fn, Args...> work_;
+    };
+};
+
+/// Makes a task of a callable and arguments, stored as decayed copies.
+template <class Fn, class... Args>
+auto make_task(Fn&& fn, Args&&... args) {
+    using TaskType = Task<TaskValue<Fn, Args...>, std::decay_t<Fn>, std::decay_t<Args>...>;
+    return boost::intrusive_ptr<TaskType>(
+        new TaskType(std::forward<Fn>(fn), std::forward<Args>(args)...)
+    );
+}
+
+}  // namespace cofutures::detail

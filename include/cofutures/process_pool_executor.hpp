@@ -1,0 +1,173 @@
+#pragma once
+
+#include <cofutures/detail/remote_task.hpp>
+#include <cofutures/executor.hpp>
+#include <cofutures/export.hpp>
+#include <cofutures/freeze_support.hpp>
+#include <cofutures/future.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace cofutures {
+
+namespace process {
+class ProcessPool;
+}  // namespace process
+
+/// How a ProcessPoolExecutor is made; each member has a default.
+struct ProcessPoolOptions {
+    /// The most worker processes it may have, at least 1. Default: the processors that this process
+    /// may use.
+    std::optional<int> max_workers;
+    /// Words put before each worker's command, such as `{"nice", "-n", "10"}` or
+    /// `{"prlimit", "--as=1000000000"}`. They must end in running the rest of the command and leave
+    /// open the descriptors that they inherit.
+    std::vector<std::string> launcher;
+};
+
+/// Runs calls in worker processes: a crash, a leak or a hostile input stays out of this process.
+///
+/// Workers are this same program, started again by Boost.Process; `main` begins with freeze_support().
+/// Tasks and results travel over Asio pipes of their own, so a task may use the standard streams.
+///
+/// @code{.cpp} run main
+/// bool is_even(long n) { return n % 2 == 0; }
+///
+/// int main(int argc, char** argv) {
+///     cofutures::freeze_support(argc, argv);
+///     cofutures::ProcessPoolExecutor pool;
+///     auto even = pool.submit(is_even, 112272535095293);
+///     auto size = pool.submit([](const std::string& s) { return s.size(); }, "abc");
+///     assert(!even.result());
+///     assert(size.result() == 3);
+///     assert(pool.submit<&is_even>(4).result());
+/// }
+/// @endcode
+///
+/// **What can be sent.** Functions, captureless lambdas and other callables without data. Arguments and
+/// results are copied by `Codec`: most types need nothing, see <cofutures/codec.hpp>. A reference
+/// arrives as a value. Anything else does not compile.
+///
+/// **Workers** start on demand, one when a call finds none idle. Each has one task at a time, so
+/// `running()` means that a worker runs it, and what has not begun can be cancelled. A worker inherits
+/// no descriptor but its pipes and the standard streams, leads a process group of its own, and ends
+/// when this process does, even by SIGKILL.
+///
+/// **Failure.** What a task throws arrives as the same type if that is one of the standard library's or
+/// of this library's, else as RemoteError. If a worker dies the pool is broken: every pending future
+/// gets a BrokenProcessPool of its own, later submits throw one.
+///
+/// **Threads.** One thread, started with the first submit, reads what workers send; it ends futures and
+/// so runs their callbacks. A callback that takes long holds up results.
+///
+/// **Lifetime.** The destructor waits for all that was submitted. Futures outlive the pool.
+///
+/// @thread_safety  Shared objects: safe, but for destroying.
+/// @python         ProcessPoolExecutor. Workers are always new processes ("spawn"); arguments that
+///                 cannot be decoded fail their own future instead of breaking the pool.
+class COFUTURES_EXPORT ProcessPoolExecutor : public Executor {
+public:
+    /// Makes a pool with the default options. No process is started.
+    ///
+    /// @throws Error  in a worker process that has not reached freeze_support().
+    ProcessPoolExecutor();
+
+    /// Makes a pool of at most `max_workers` processes.
+    ///
+    /// @throws std::invalid_argument  "max_workers must be greater than 0".
+    /// @throws Error                  in a worker process that has not reached freeze_support().
+    explicit ProcessPoolExecutor(int max_workers);
+
+    /// Makes a pool with options.
+    ///
+    /// @throws std::invalid_argument  for a bad option, in Python's words.
+    /// @throws Error                  in a worker process that has not reached freeze_support().
+    explicit ProcessPoolExecutor(ProcessPoolOptions options);
+
+    /// Waits until all that was submitted has run: shutdown(true).
+    ~ProcessPoolExecutor() override;
+
+    /// As Executor::submit(), checked when it compiles.
+    ///
+    /// @param fn    A function, or a callable without data such as a captureless lambda.
+    /// @param args  Converted to the parameters' types and encoded before this returns. If that throws
+    ///              the future holds the exception.
+    /// @throws ShutdownError      after shutdown().
+    /// @throws BrokenProcessPool  if a worker died.
+    template <class Fn, class... Args>
+        requires detail::Submittable<Fn, Args...>
+    auto submit(Fn&& fn, Args&&... args)
+        -> Future<std::remove_cvref_t<detail::TaskValue<Fn, Args...>>> {
+        using Call = detail::RemoteCall<std::decay_t<Fn>, std::decay_t<Args>...>;
+        using Value = std::remove_cvref_t<detail::TaskValue<Fn, Args...>>;
+        Call::require_remotable();
+        if constexpr (Call::remotable) {
+            return submit_portable<Call, Value, std::decay_t<Fn>>(
+                std::forward<Fn>(fn), std::forward<Args>(args)...
+            );
+        } else {
+            return {};
+        }
+    }
+
+    /// Has a function called that is named at compile time: `pool.submit<&is_prime>(n)`.
+    ///
+    /// @throws (as above)
+    template <auto fn, class... Args>
+        requires detail::Submittable<decltype(fn), Args...>
+    auto submit(Args&&... args)
+        -> Future<std::remove_cvref_t<detail::TaskValue<decltype(fn), Args...>>> {
+        using Fn = std::remove_const_t<decltype(fn)>;
+        using Call = detail::RemoteConstantCall<fn, std::decay_t<Args>...>;
+        using Value = std::remove_cvref_t<detail::TaskValue<Fn, Args...>>;
+        Call::require_remotable();
+        if constexpr (Call::remotable) {
+            return submit_portable<Call, Value, Fn>(fn, std::forward<Args>(args)...);
+        } else {
+            return {};
+        }
+    }
+
+    /// @copydoc Executor::shutdown
+    void shutdown(bool wait = true, bool cancel_futures = false) override;
+
+    /// Shuts down at once: cancels what has not begun and asks all workers to end, by SIGTERM.
+    ///
+    /// Tasks that ran fail with BrokenProcessPool. It does not wait; shutdown() does.
+    ///
+    /// @thread_safety  Shared objects: safe.
+    /// @python         ProcessPoolExecutor.terminate_workers(). Works after shutdown() too.
+    void terminate_workers();
+
+    /// As terminate_workers(), by SIGKILL, which no worker can refuse.
+    ///
+    /// @python  ProcessPoolExecutor.kill_workers().
+    void kill_workers();
+
+    /// Process ids of the workers that are there now, in no order.
+    [[nodiscard]] std::vector<pid_t> worker_pids() const;
+
+protected:
+    void enqueue(detail::StatePtr task) override;
+
+private:
+    template <class Call, class Value, class Fn, class F, class... Args>
+    Future<Value> submit_portable(F&& fn, Args&&... args) {
+        using TaskType = detail::PortableTask<Call, Value, Fn, std::decay_t<Args>...>;
+        return enqueue_task(boost::intrusive_ptr<TaskType>(
+            new TaskType(std::forward<F>(fn), std::forward<Args>(args)...)
+        ));
+    }
+
+    std::shared_ptr<process::ProcessPool> pool_;
+};
+
+}  // namespace cofutures

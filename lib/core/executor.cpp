@@ -1,0 +1,7 @@
+#include <cofutures/executor.hpp>
+
+namespace cofutures {
+
+Executor::~Executor() = default;
+
+}  // namespace cofutures

@@ -1,0 +1,450 @@
+#include "process/child_process.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/process/v2/posix/default_launcher.hpp>
+#include <boost/process/v2/process.hpp>
+#include <boost/system/system_error.hpp>
+#include <boost/version.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace cofutures::process {
+namespace {
+
+using boost::system::error_code;
+using boost::system::system_error;
+
+error_code last_error() noexcept {
+    return {errno, boost::system::system_category()};
+}
+
+pid_t wait_for(pid_t pid, int* status, int flags) noexcept {
+    pid_t result = -1;
+    do {
+        result = ::waitpid(pid, status, flags);
+    } while (result < 0 && errno == EINTR);
+    return result;
+}
+
+// ---- what is started ----------------------------------------------------------------------------
+
+// Finds a command as execvp does.
+std::string find_program(const std::string& name) {
+    if (name.find('/') != std::string::npos) {
+        return name;
+    }
+    const char* variable = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe)
+    std::string_view rest = variable != nullptr ? variable : "/bin:/usr/bin";
+    int error = ENOENT;
+    for (bool more = !name.empty(); more;) {
+        const std::size_t colon = rest.find(':');
+        std::string path(rest.substr(0, colon));
+        path += (path.empty() ? "./" : "/") + name;
+        struct stat file {};
+        if (::stat(path.c_str(), &file) == 0 && S_ISREG(file.st_mode)) {
+            if (::access(path.c_str(), X_OK) == 0) {
+                return path;
+            }
+            error = EACCES;
+        }
+        more = colon != std::string_view::npos;
+        rest.remove_prefix(more ? colon + 1 : rest.size());
+    }
+    throw system_error(
+        error_code(error, boost::system::system_category()), "cannot find \"" + name + "\" in PATH"
+    );
+}
+
+// "/proc/self/exe" is another program by the time a launcher runs it: give it a name that lasts.
+std::string lasting_name(const std::string& program) {
+    if (program != "/proc/self/exe") {
+        return program;
+    }
+    std::array<char, 4096> target{};
+    const ssize_t size = ::readlink(program.c_str(), target.data(), target.size());
+    if (size > 0 && static_cast<std::size_t>(size) < target.size()) {
+        const std::string path(target.data(), static_cast<std::size_t>(size));
+        struct stat named {};
+        struct stat running {};
+        if (::stat(path.c_str(), &named) == 0 && ::stat(program.c_str(), &running) == 0 &&
+            named.st_dev == running.st_dev && named.st_ino == running.st_ino) {
+            return path;
+        }
+    }
+    return "/proc/" + std::to_string(::getpid()) + "/exe";  // replaced or removed since the start
+}
+
+void require_no_null(const std::string& word) {
+    if (word.find('\0') != std::string::npos) {
+        throw std::invalid_argument("a command word or variable holds a null character");
+    }
+}
+
+// A command line and an environment in the form that exec takes, made before the fork.
+class Command {
+public:
+    explicit Command(const SpawnRequest& request) {
+        std::vector<std::string> words = request.launcher;
+        words.push_back(words.empty() ? request.program : lasting_name(request.program));
+        words.insert(words.end(), request.arguments.begin(), request.arguments.end());
+        std::for_each(words.begin(), words.end(), require_no_null);
+        require_no_null(request.working_directory);
+        program_ = find_program(words.front());
+        arguments_.assign(words.begin() + 1, words.end());
+        add_environment(request);
+    }
+    // The pointers of the environment point into the object.
+    Command(const Command&) = delete;
+    Command& operator=(const Command&) = delete;
+
+    [[nodiscard]] const std::string& program() const noexcept { return program_; }
+    [[nodiscard]] const std::vector<std::string>& arguments() const noexcept { return arguments_; }
+    [[nodiscard]] const char* const* environment() const noexcept { return pointers_.data(); }
+
+private:
+    void add_environment(const SpawnRequest& request) {
+        for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+            variables_.emplace_back(*entry);
+        }
+        for (const auto& [name, value] : request.environment) {
+            if (name.empty() || name.find('=') != std::string::npos) {
+                throw std::invalid_argument(
+                    "\"" + name + "\" is no name of an environment variable"
+                );
+            }
+            const std::string prefix = name + "=";
+            std::erase_if(variables_, [&](const std::string& old) {
+                return old.starts_with(prefix);
+            });
+            variables_.push_back(prefix + value);
+            require_no_null(variables_.back());
+        }
+        for (const std::string& variable : variables_) {
+            pointers_.push_back(variable.c_str());
+        }
+        pointers_.push_back(nullptr);
+    }
+
+    std::string program_;
+    std::vector<std::string> arguments_;
+    std::vector<std::string> variables_;
+    std::vector<const char*> pointers_;
+};
+
+// ---- between fork and exec
+// ------------------------------------------------------------------------
+
+// What a child does before it becomes the new program, in this order.
+enum class Step : unsigned char { fork, group, directory, descriptors, exec };
+
+std::string describe(Step step, const Command& command, const SpawnRequest& request) {
+    switch (step) {
+    case Step::group:
+        return "cannot make a process group";
+    case Step::directory:
+        return "cannot enter the directory \"" + request.working_directory + "\"";
+    case Step::descriptors:
+        return "cannot pass on the descriptors";
+    case Step::exec:
+        return "cannot run \"" + command.program() + "\"";
+    case Step::fork:
+        break;
+    }
+    return "cannot make a process";
+}
+
+// Lets `fork` and the child's first steps happen without any signal, for a handler of the host
+// program would run in the child, on what looks like the host's own memory and pipes.
+class SignalsBlocked {
+public:
+    SignalsBlocked() noexcept {
+        sigset_t all;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+private:
+    sigset_t before_{};
+};
+
+// The functions from here to ChildSetup run in the child of a program that may have other threads:
+// they call nothing but what is safe in a signal handler, and do not allocate.
+
+void restore_signals() noexcept {
+    struct sigaction by_default {};
+    by_default.sa_handler = SIG_DFL;
+    for (int signal = 1; signal < NSIG; ++signal) {
+        struct sigaction current {};
+        if (::sigaction(signal, nullptr, &current) == 0 && current.sa_handler != SIG_IGN &&
+            current.sa_handler != SIG_DFL) {
+            ::sigaction(signal, &by_default, nullptr);
+        }
+    }
+    ::sigaction(SIGPIPE, &by_default, nullptr);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+bool keep_only(std::span<const int> descriptors) noexcept {
+    constexpr unsigned first = 3;
+    constexpr unsigned close_on_exec = 4;  // CLOSE_RANGE_CLOEXEC, which older headers lack
+    if (::syscall(SYS_close_range, first, ~0U, close_on_exec) != 0) {
+        // An old kernel. The bound keeps a limit of a thousand million from taking minutes.
+        constexpr rlim_t most = 65'536;
+        rlimit limit{};
+        const rlim_t end =
+            ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? std::min(limit.rlim_cur, most) : most;
+        for (int fd = first; fd < static_cast<int>(end); ++fd) {
+            ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+        }
+    }
+    return std::all_of(descriptors.begin(), descriptors.end(), [](int fd) {
+        return ::fcntl(fd, F_SETFD, 0) == 0;
+    });
+}
+
+// Boost.Process calls these hooks; they are templates as its launchers and path types vary.
+class ChildSetup {
+public:
+    ChildSetup(const SpawnRequest& request, int report) : request_(request), report_(report) {}
+
+    template <class Launcher, class Path>
+    error_code on_setup(Launcher& launcher, const Path&, const char* const*&) {
+        // Later versions close, between on_exec_setup and exec, whatever is not on this list.
+        launcher.fd_whitelist.push_back(report_);
+        for (const int fd : request_.keep_open) {
+            launcher.fd_whitelist.push_back(fd);
+        }
+        return {};
+    }
+
+    template <class Launcher, class Path>
+    error_code on_exec_setup(Launcher&, const Path&, const char* const*&) {
+        return prepare() ? error_code() : last_error();
+    }
+
+    // Variadic, because the version decides how many arguments there are. Does not return, as the
+    // launcher would go on to `exit`, which runs the host program's destructors a second time.
+    template <class... Args>
+    void on_exec_error(Args&&...) noexcept {
+        [[maybe_unused]] const ssize_t written = ::write(report_, &step_, sizeof(step_));
+        ::_exit(127);
+    }
+
+private:
+    // On failure errno says why, and some versions of the launcher look only there.
+    bool prepare() noexcept {
+        step_ = Step::group;
+        if (::setpgid(0, 0) != 0) {
+            return false;
+        }
+        restore_signals();
+        step_ = Step::directory;
+        if (!request_.working_directory.empty() &&
+            ::chdir(request_.working_directory.c_str()) != 0) {
+            return false;
+        }
+        step_ = Step::descriptors;
+        if (!keep_only(request_.keep_open)) {
+            return false;
+        }
+        step_ = Step::exec;
+        return true;
+    }
+
+    const SpawnRequest& request_;
+    int report_;
+    Step step_ = Step::fork;
+};
+
+// The one use of Boost.Process. Another backend would replace this function, and call the hooks.
+//
+// The launcher gets an io_context of its own: it tells the context about the fork, in the child
+// too, and there it would wait for ever for a lock that another thread held at that moment.
+pid_t launch(const Command& command, ChildSetup& setup, error_code& error) {
+    namespace bp = boost::process::v2;
+    boost::asio::io_context context(1);
+    bp::posix::default_launcher launcher;
+    launcher.env = command.environment();
+    try {
+        const SignalsBlocked blocked;
+        auto process =
+            launcher(context.get_executor(), error, command.program(), command.arguments(), setup);
+        if (!error) {
+            process.detach();
+            return launcher.pid;
+        }
+    } catch (const system_error& thrown) {
+        // The process runs, only the launcher's handle on it failed: it needs one on a system that
+        // has none, or the child has ended and this program ignores SIGCHLD.
+        if (launcher.pid > 0) {
+            error = {};
+            return launcher.pid;
+        }
+        error = thrown.code();
+    }
+#if BOOST_VERSION < 108800  // from then on the launcher reaps what did not become the program
+    if (launcher.pid > 0) {
+        wait_for(launcher.pid, nullptr, 0);
+    }
+#endif
+    return -1;
+}
+
+pid_t spawn(const SpawnRequest& request) {
+    const Command command(request);
+    Pipe report = make_pipe();
+    ChildSetup setup(request, report.write_end.get());
+    error_code error;
+    const pid_t pid = launch(command, setup, error);
+    if (!error) {
+        return pid;
+    }
+    report.write_end = {};
+    Step step = Step::fork;
+    ssize_t count = -1;
+    do {
+        count = ::read(report.read_end.get(), &step, sizeof(step));
+    } while (count < 0 && errno == EINTR);
+    throw system_error(error, describe(step, command, request));
+}
+
+// ---- reaping
+// --------------------------------------------------------------------------------------
+
+int open_exit_event(pid_t pid) noexcept {
+#ifdef SYS_pidfd_open
+    return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
+#else
+    return -1;
+#endif
+}
+
+ExitStatus decode(int status) noexcept {
+    ExitStatus result;
+    if (WIFEXITED(status)) {
+        result.exit_code = WEXITSTATUS(status);
+    } else if (WIFSIGNALED(status)) {
+        result.signal = WTERMSIG(status);
+    }
+    return result;
+}
+
+}  // namespace
+
+FileDescriptor::~FileDescriptor() {
+    if (number_ >= 0) {
+        ::close(number_);
+    }
+}
+
+Pipe make_pipe() {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+        throw system_error(last_error(), "cannot make a pipe");
+    }
+    std::array<FileDescriptor, 2> owners{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+    for (FileDescriptor& owner : owners) {
+        if (owner.get() <= STDERR_FILENO) {
+            FileDescriptor higher(::fcntl(owner.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+            if (higher.get() < 0) {
+                throw system_error(last_error(), "cannot make a pipe");
+            }
+            owner = std::move(higher);
+        }
+    }
+    // Fewer wake-ups for large messages. A system that is near its limit for pipes refuses: so be
+    // it.
+    constexpr int bytes = 1 << 20;
+    ::fcntl(owners[1].get(), F_SETPIPE_SZ, bytes);
+    return {std::move(owners[0]), std::move(owners[1])};
+}
+
+ChildProcess::ChildProcess(boost::asio::any_io_executor executor, const SpawnRequest& request)
+    : watch_(std::make_shared<Watch>(executor)) {
+    watch_->start(request);
+}
+
+ChildProcess::~ChildProcess() {
+    if (watch_) {
+        watch_->end();
+    }
+}
+
+ChildProcess::Watch::Watch(const boost::asio::any_io_executor& executor)
+    : exit_event(executor), timer(executor) {}
+
+void ChildProcess::Watch::start(const SpawnRequest& request) {
+    pid = spawn(request);
+    // Without the event the timer does. From here on nothing may throw, for the process runs.
+    FileDescriptor event(open_exit_event(pid));
+    if (event.get() >= 0) {
+        error_code error;
+        exit_event.assign(event.get(), error);
+        if (!error) {
+            event.release();
+        }
+    }
+}
+
+// Whether the process has ended. Only here, and in end(), is it waited for.
+bool ChildProcess::Watch::reap() noexcept {
+    if (!status) {
+        int raw = 0;
+        const pid_t result = wait_for(pid, &raw, WNOHANG);
+        if (result == pid) {
+            status = decode(raw);
+        } else if (result < 0) {
+            status = ExitStatus{};  // the host program was faster
+        }
+    }
+    return status.has_value();
+}
+
+bool ChildProcess::Watch::kill(int signal) noexcept {
+    if (reap()) {
+        return false;
+    }
+#ifdef SYS_pidfd_send_signal
+    // Means this process even if the host program has just reaped it, and its id is in use again.
+    if (exit_event.is_open()) {
+        return ::syscall(SYS_pidfd_send_signal, exit_event.native_handle(), signal, nullptr, 0U) ==
+               0;
+    }
+#endif
+    return ::kill(pid, signal) == 0;
+}
+
+bool ChildProcess::Watch::kill_group(int signal) noexcept {
+    return !reap() && ::kill(-pid, signal) == 0;
+}
+
+void ChildProcess::Watch::end() noexcept {
+    if (kill(SIGKILL)) {
+        int raw = 0;
+        status = wait_for(pid, &raw, 0) == pid ? decode(raw) : ExitStatus{};
+    }
+    error_code ignored;
+    exit_event.close(ignored);
+    timer.cancel();
+}
+
+}  // namespace cofutures::process

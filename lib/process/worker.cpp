@@ -1,0 +1,183 @@
+#include "process/worker.hpp"
+
+#include <cofutures/codec.hpp>
+#include <cofutures/freeze_support.hpp>
+
+#include "process/exception_codec.hpp"
+#include "process/frame.hpp"
+#include "process/image.hpp"
+#include "process/message.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/readable_pipe.hpp>
+#include <boost/asio/writable_pipe.hpp>
+#include <boost/asio/write.hpp>
+
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <string_view>
+#include <thread>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+namespace cofutures {
+namespace process {
+namespace {
+
+using boost::system::error_code;
+
+constexpr std::string_view worker_word = "--cofutures-worker";
+
+// Exit code of a worker whose pool is gone: nobody is left to read it but a person with a trace.
+constexpr int orphaned = 125;
+
+/// The loop of a worker process: reads tasks, runs them, writes results.
+class Worker {
+public:
+    Worker(int in, int out) : in_(io_, in), out_(io_, out) {}
+
+    /// Serves until it is told to stop. Ends the process when the pool has died.
+    void serve() {
+        greet();
+        for (;;) {
+            while (const auto frame = reader_.next()) {
+                if (frame->kind == FrameKind::stop) {
+                    return;
+                }
+                run(*frame);
+            }
+            receive();
+        }
+    }
+
+private:
+    void greet() {
+        std::vector<std::byte> hello;
+        const std::size_t opened = open_frame(hello, FrameKind::hello, 0);
+        append_message(hello, Hello{.build_id = build_id(), .pid = getpid()});
+        close_frame(hello, opened);
+        send(hello);
+    }
+
+    void receive() {
+        const auto room = reader_.prepare();
+        error_code error;
+        const std::size_t size =
+            in_.read_some(boost::asio::buffer(room.data(), room.size()), error);
+        if (error) {
+            std::_Exit(orphaned);
+        }
+        reader_.commit(size);
+    }
+
+    void send(const std::vector<std::byte>& bytes) {
+        error_code error;
+        boost::asio::write(out_, boost::asio::buffer(bytes.data(), bytes.size()), error);
+        if (error) {
+            std::_Exit(orphaned);
+        }
+    }
+
+    void run(const Frame& frame) {
+        answer_.clear();
+        std::string name = "a task";
+        try {
+            const std::size_t opened = open_frame(answer_, FrameKind::value, frame.task_id);
+            const TaskMessage task = read_task(frame.payload);
+            name = task.name;
+            const ResolvedTask resolved = resolve(task.ref);
+            Decoder arguments(task.arguments);
+            Encoder result(answer_);
+            resolved.descriptor->thunk(resolved.function, arguments, result);
+            close_frame(answer_, opened);
+        } catch (...) {
+            answer_.clear();
+            const std::size_t opened = open_frame(answer_, FrameKind::failure, frame.task_id);
+            append_message(
+                answer_,
+                capture_failure(
+                    std::current_exception(),
+                    "in worker " + std::to_string(getpid()) + ", task " + name
+                )
+            );
+            close_frame(answer_, opened);
+        }
+        send(answer_);
+        if (answer_.capacity() > kept_capacity) {
+            answer_ = {};
+        }
+    }
+
+    static constexpr std::size_t kept_capacity = std::size_t{1} << 20;
+
+    boost::asio::io_context io_{1};
+    boost::asio::readable_pipe in_;
+    boost::asio::writable_pipe out_;
+    FrameReader reader_;
+    std::vector<std::byte> answer_;
+};
+
+// A task may run for hours after the pool's process was killed, unless somebody looks.
+void end_with_the_pool(int in) {
+    pollfd watched{.fd = in, .events = 0, .revents = 0};
+    while (poll(&watched, 1, -1) < 0 && errno == EINTR) {
+    }
+    std::_Exit(orphaned);
+}
+
+bool parse_descriptors(const char* word, int& in, int& out) {
+    const char* end = word + std::strlen(word);
+    const auto first = std::from_chars(word, end, in);
+    if (first.ec != std::errc() || first.ptr == end || *first.ptr != ',') {
+        return false;
+    }
+    const auto second = std::from_chars(first.ptr + 1, end, out);
+    return second.ec == std::errc() && second.ptr == end;
+}
+
+[[noreturn]] void serve_as_worker(int in, int out) {
+    // What a task starts must not hold the pipes, nor take itself for a worker.
+    fcntl(in, F_SETFD, FD_CLOEXEC);
+    fcntl(out, F_SETFD, FD_CLOEXEC);
+    unsetenv(worker_variable);  // NOLINT(concurrency-mt-unsafe): before any other thread
+    std::signal(SIGPIPE, SIG_IGN);  // a dead pool is noticed as an error
+    std::thread(end_with_the_pool, in).detach();  // lives as long as the process, and ends it
+    Worker(in, out).serve();
+    std::exit(EXIT_SUCCESS);  // NOLINT(concurrency-mt-unsafe): as returning from main
+}
+
+}  // namespace
+
+std::vector<std::string> worker_arguments(int in, int out) {
+    return {std::string(worker_word), std::to_string(in) + ',' + std::to_string(out)};
+}
+
+bool is_unserved_worker() {
+    return std::getenv(worker_variable) != nullptr;  // NOLINT(concurrency-mt-unsafe)
+}
+
+}  // namespace process
+
+void freeze_support(int argc, char** argv) noexcept {
+    int in = -1;
+    int out = -1;
+    if (argc == 3 && argv[1] == process::worker_word &&
+        process::parse_descriptors(argv[2], in, out)) {
+        try {
+            process::serve_as_worker(in, out);
+        } catch (const std::exception& error) {
+            std::fprintf(stderr, "cofutures: a worker process failed: %s\n", error.what());
+            std::_Exit(EXIT_FAILURE);
+        }
+    }
+}
+
+}  // namespace cofutures

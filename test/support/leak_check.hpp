@@ -1,0 +1,65 @@
+#pragma once
+
+#include "support/gate.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+
+namespace cofutures::test {
+
+/// What a process holds that outlives a test which forgets it.
+struct Holdings {
+    std::size_t threads = 0;
+    std::size_t children = 0;
+    std::size_t descriptors = 0;
+
+    static Holdings now() {
+        Holdings holdings;
+        for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+            ++holdings.threads;
+            std::ifstream list(task.path() / "children");
+            holdings.children += static_cast<std::size_t>(
+                std::distance(std::istream_iterator<std::string>(list), {})
+            );
+        }
+        // One entry is the descriptor that reads the directory, now as at every other time.
+        for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+            static_cast<void>(entry);
+            ++holdings.descriptors;
+        }
+        return holdings;
+    }
+};
+
+/// Checks at the end of the program that no thread, child process or descriptor is left.
+///
+/// Use: `BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);` in the namespace that knows the name.
+class LeakCheck {
+public:
+    void setup() { before_ = Holdings::now(); }
+
+    void teardown() {
+        // A joined thread's entry in /proc may linger for an instant: ask until it is gone.
+        const auto deadline = std::chrono::steady_clock::now() + generous;
+        Holdings after = Holdings::now();
+        while (after.threads > before_.threads && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::yield();
+            after = Holdings::now();
+        }
+        BOOST_TEST(after.threads <= before_.threads, "a thread is left");
+        BOOST_TEST(after.children <= before_.children, "a child process is left");
+        BOOST_TEST(after.descriptors <= before_.descriptors, "a descriptor is left");
+    }
+
+private:
+    Holdings before_;
+};
+
+}  // namespace cofutures::test

@@ -1,0 +1,665 @@
+#include <cofutures/future.hpp>
+
+#define BOOST_TEST_MODULE async_wait
+#include <boost/test/unit_test.hpp>
+
+#include "support/gate.hpp"
+#include "support/leak_check.hpp"
+#include "support/object_observer.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_allocator.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/system_executor.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <future>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace asio = boost::asio;
+using namespace cofutures;
+using boost::system::error_code;
+using cofutures::test::Gate;
+using cofutures::test::LeakCheck;
+using cofutures::test::Observed;
+using cofutures::test::ObjectCounts;
+
+namespace {
+
+// Handlers without executor start Asio's own threads, which would stay until the program ends.
+struct LeakCheckWithoutSystemThreads : LeakCheck {
+    void teardown() {
+        auto& threads = asio::query(asio::system_executor(), asio::execution::context);
+        threads.stop();
+        threads.join();
+        LeakCheck::teardown();
+    }
+};
+
+}  // namespace
+
+BOOST_TEST_GLOBAL_FIXTURE(LeakCheckWithoutSystemThreads);
+
+namespace {
+
+std::exception_ptr an_error() {
+    return std::make_exception_ptr(std::runtime_error("failed"));
+}
+
+bool is_aborted(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const boost::system::system_error& aborted) {
+        return aborted.code() == asio::error::operation_aborted;
+    } catch (...) {
+        return false;
+    }
+}
+
+struct NoDefault {
+    explicit NoDefault(int v) : value(v) {}
+    int value;
+};
+
+// Counts the allocations that are live.
+template <class T>
+class CountingAllocator {
+public:
+    using value_type = T;
+
+    explicit CountingAllocator(int& live) : live_(&live) {}
+    template <class U>
+    CountingAllocator(const CountingAllocator<U>& other) : live_(other.live_) {}
+
+    T* allocate(std::size_t n) {
+        ++*live_;
+        return std::allocator<T>().allocate(n);
+    }
+    void deallocate(T* p, std::size_t n) {
+        --*live_;
+        std::allocator<T>().deallocate(p, n);
+    }
+    friend bool operator==(const CountingAllocator& a, const CountingAllocator& b) {
+        return a.live_ == b.live_;
+    }
+
+    int* live_;
+};
+
+// An executor that drops what it is given.
+struct DroppingExecutor {
+    bool operator==(const DroppingExecutor&) const noexcept = default;
+    template <class Fn>
+    void execute(Fn&& /*fn*/) const {}
+};
+
+// An executor that can only run things in place.
+struct InlineExecutor {
+    bool operator==(const InlineExecutor&) const noexcept = default;
+    template <class Fn>
+    void execute(Fn&& fn) const {
+        std::decay_t<Fn>(std::forward<Fn>(fn))();
+    }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(async_wait)
+
+BOOST_AUTO_TEST_CASE(tells_of_the_end_whatever_it_is) {
+    for (const int how : {0, 1, 2, 3}) {
+        asio::io_context context;
+        Promise<int> promise;
+        const auto future = promise.get_future();
+        int calls = 0;
+        future.async_wait(asio::bind_executor(context, [&](error_code error) {
+            BOOST_TEST(!error);
+            BOOST_TEST(future.done());
+            ++calls;
+        }));
+        switch (how) {
+        case 0:
+            promise.set_result(1);
+            break;
+        case 1:
+            promise.set_exception(an_error());
+            break;
+        case 2:
+            future.cancel();
+            break;
+        default:
+            promise = Promise<int>();
+        }
+        BOOST_TEST(calls == 0);
+        context.run();
+        BOOST_TEST(calls == 1);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(never_consumes_the_value) {
+    asio::io_context context;
+    ObjectCounts counts;
+    Promise<Observed> promise;
+    const auto future = promise.get_future();
+    future.async_wait(asio::bind_executor(context, [](error_code) {}));
+    promise.set_result(Observed(counts, 3));
+    context.run();
+    BOOST_TEST(counts.copies == 0);
+    BOOST_TEST(counts.moves == 1);
+    BOOST_TEST(future.result().value() == 3);
+}
+
+BOOST_AUTO_TEST_CASE(handler_never_runs_inside_the_call) {
+    asio::io_context context;
+    Promise<int> promise;
+    const auto future = promise.get_future();
+    promise.set_result(1);
+    bool inside = true;
+    bool called = false;
+    asio::post(context, [&] {
+        // On the handler's own executor, where a dispatch would run it in place.
+        future.async_wait(asio::bind_executor(context, [&](error_code) {
+            BOOST_TEST(!inside);
+            called = true;
+        }));
+        inside = false;
+    });
+    context.run();
+    BOOST_TEST(called);
+}
+
+BOOST_AUTO_TEST_CASE(plain_handler_runs_though_it_has_no_executor) {
+    Promise<int> promise;
+    const auto future = promise.get_future();
+    Gate early;
+    Gate late;
+    future.async_wait([&](error_code) { early.open(); });
+    promise.set_result(1);
+    early.wait();
+    const std::thread::id here = std::this_thread::get_id();
+    std::thread::id there;
+    future.async_wait([&](error_code) {
+        there = std::this_thread::get_id();
+        late.open();
+    });
+    late.wait();
+    BOOST_TEST((there != here));  // were it here, it would be inside the call
+}
+
+BOOST_AUTO_TEST_CASE(keeps_the_executor_from_running_out_of_work) {
+    asio::io_context context;
+    Promise<int> promise;
+    const auto future = promise.get_future();
+    bool called = false;
+    future.async_wait(asio::bind_executor(context, [&](error_code) { called = true; }));
+    std::thread producer([&] { promise.set_result(1); });
+    context.run();
+    BOOST_TEST(called);
+    producer.join();
+}
+
+BOOST_AUTO_TEST_CASE(handlers_run_in_the_order_added_after_callbacks) {
+    asio::io_context context;
+    Promise<int> promise;
+    const auto future = promise.get_future();
+    std::vector<int> order;
+    future.async_wait(asio::bind_executor(context, [&](error_code) { order.push_back(2); }));
+    future.add_done_callback([&] { order.push_back(1); });
+    future.async_wait(asio::bind_executor(context, [&](error_code) { order.push_back(3); }));
+    promise.set_result(1);
+    context.run();
+    const std::vector<int> expected{1, 2, 3};
+    BOOST_TEST(order == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(handler_error_comes_out_of_run) {
+    asio::io_context context;
+    Promise<int> promise;
+    promise.get_future().async_wait(asio::bind_executor(context, [](error_code) {
+        throw std::out_of_range("handler");
+    }));
+    promise.set_result(1);
+    BOOST_CHECK_THROW(context.run(), std::out_of_range);
+}
+
+BOOST_AUTO_TEST_CASE(can_be_deferred_and_started_twice) {
+    asio::io_context context;
+    Promise<int> promise;
+    auto operation = promise.get_future().async_wait(asio::deferred);
+    promise.set_result(1);
+    int calls = 0;
+    operation(asio::bind_executor(context, [&](error_code) { ++calls; }));
+    operation(asio::bind_executor(context, [&](error_code) { ++calls; }));
+    context.run();
+    BOOST_TEST(calls == 2);
+}
+
+BOOST_AUTO_TEST_CASE(executor_that_drops_the_handler_frees_it) {
+    ObjectCounts counts;
+    Promise<int> promise;
+    const auto future = promise.get_future();
+    future.async_wait(
+        asio::bind_executor(DroppingExecutor(), [part = Observed(counts)](error_code) {})
+    );
+    BOOST_TEST(counts.live() == 1);
+    promise.set_result(1);
+    BOOST_TEST(counts.live() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(executor_that_can_only_run_in_place_does_not_run_inside_the_call) {
+    Promise<int> promise;
+    promise.set_result(1);
+    Gate gate;
+    const std::thread::id here = std::this_thread::get_id();
+    std::thread::id there;
+    promise.get_future().async_wait(asio::bind_executor(InlineExecutor(), [&](error_code) {
+        there = std::this_thread::get_id();
+        gate.open();
+    }));
+    gate.wait();
+    BOOST_TEST((there != here));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(cancellation)
+
+BOOST_AUTO_TEST_CASE(of_each_type_aborts_and_leaves_the_future_alone) {
+    for (const auto type :
+         {asio::cancellation_type::terminal,
+          asio::cancellation_type::partial,
+          asio::cancellation_type::total,
+          asio::cancellation_type::all}) {
+        asio::io_context context;
+        asio::cancellation_signal signal;
+        ObjectCounts counts;
+        Promise<int> promise;
+        const auto future = promise.get_future();
+        std::vector<error_code> seen;
+        future.async_wait(asio::bind_cancellation_slot(
+            signal.slot(),
+            asio::bind_executor(
+                context,
+                [&, part = Observed(counts)](error_code error) { seen.push_back(error); }
+            )
+        ));
+        signal.emit(type);
+        BOOST_TEST(seen.empty());  // not inside the emission
+        signal.emit(type);         // too late: nothing happens
+        context.run();
+        BOOST_TEST(seen.size() == 1u);
+        BOOST_TEST(seen.at(0) == asio::error::operation_aborted);
+        BOOST_TEST(counts.live() == 0);
+        BOOST_TEST(!future.done());
+        promise.set_result(1);
+        BOOST_TEST(future.result() == 1);
+        BOOST_TEST(seen.size() == 1u);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(of_no_type_is_ignored) {
+    asio::io_context context;
+    asio::cancellation_signal signal;
+    Promise<int> promise;
+    error_code seen = asio::error::fault;
+    promise.get_future().async_wait(asio::bind_cancellation_slot(
+        signal.slot(), asio::bind_executor(context, [&](error_code error) { seen = error; })
+    ));
+    signal.emit(asio::cancellation_type::none);
+    promise.set_result(1);
+    signal.emit(asio::cancellation_type::all);  // the future is done: too late
+    context.run();
+    BOOST_TEST(!seen);
+}
+
+BOOST_AUTO_TEST_CASE(inside_the_emission_is_not_completed_even_on_its_own_executor) {
+    asio::io_context context;
+    asio::cancellation_signal signal;
+    Promise<int> promise;
+    bool inside = false;
+    bool called = false;
+    promise.get_future().async_wait(asio::bind_cancellation_slot(
+        signal.slot(), asio::bind_executor(context, [&](error_code) {
+            BOOST_TEST(!inside);
+            called = true;
+        })
+    ));
+    asio::post(context, [&] {
+        inside = true;
+        signal.emit(asio::cancellation_type::terminal);
+        inside = false;
+    });
+    context.run();
+    BOOST_TEST(called);
+}
+
+BOOST_AUTO_TEST_CASE(many_aborted_waits_leave_nothing_behind) {
+    asio::io_context context;
+    ObjectCounts counts;
+    Promise<int> promise;
+    auto future = promise.get_future();
+    constexpr int rounds = 1000;
+    int aborted = 0;
+    asio::cancellation_signal signal;
+    for (int i = 0; i < rounds; ++i) {
+        future.async_wait(asio::bind_cancellation_slot(
+            signal.slot(),
+            asio::bind_executor(context, [&, part = Observed(counts)](error_code) { ++aborted; })
+        ));
+        signal.emit(asio::cancellation_type::total);
+        context.run();
+        context.restart();
+    }
+    BOOST_TEST(aborted == rounds);
+    BOOST_TEST(counts.live() == 0);
+    promise.set_result(1);
+    BOOST_TEST(aborted == rounds);
+}
+
+BOOST_AUTO_TEST_CASE(of_one_of_several_waits_spares_the_others) {
+    asio::io_context context;
+    std::array<asio::cancellation_signal, 3> signals;
+    std::array<std::optional<error_code>, 3> seen;
+    Promise<int> promise;
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+        promise.get_future().async_wait(asio::bind_cancellation_slot(
+            signals[i].slot(),
+            asio::bind_executor(context, [&seen, i](error_code error) { seen[i] = error; })
+        ));
+    }
+    signals[1].emit(asio::cancellation_type::terminal);
+    promise.set_result(1);
+    context.run();
+    BOOST_TEST(!seen[0].value());
+    BOOST_TEST(seen[1].value() == asio::error::operation_aborted);
+    BOOST_TEST(!seen[2].value());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(async_result)
+
+BOOST_AUTO_TEST_CASE(gives_the_value_or_the_error) {
+    asio::io_context context;
+    Promise<std::string> good;
+    Promise<std::string> bad;
+    Promise<std::string> never;
+    int calls = 0;
+    good.get_future().async_result(
+        asio::bind_executor(context, [&](const std::exception_ptr& error, const std::string& value) {
+            BOOST_CHECK(error == nullptr);
+            BOOST_TEST(value == "value");
+            ++calls;
+        })
+    );
+    bad.get_future().async_result(
+        asio::bind_executor(context, [&](const std::exception_ptr& error, const std::string& value) {
+            BOOST_CHECK_THROW(std::rethrow_exception(error), std::runtime_error);
+            BOOST_TEST(value.empty());
+            ++calls;
+        })
+    );
+    never.get_future().async_result(
+        asio::bind_executor(context, [&](const std::exception_ptr& error, const std::string&) {
+            BOOST_CHECK_THROW(std::rethrow_exception(error), CancelledError);
+            ++calls;
+        })
+    );
+    good.set_result("value");
+    bad.set_exception(an_error());
+    never.get_future().cancel();
+    context.run();
+    BOOST_TEST(calls == 3);
+}
+
+BOOST_AUTO_TEST_CASE(gives_optional_and_reference_where_a_value_must_be_made_from_nothing) {
+    asio::io_context context;
+    int target = 3;
+    Promise<NoDefault> no_default;
+    Promise<int&> reference;
+    Promise<void> nothing;
+    int calls = 0;
+    no_default.get_future().async_result(asio::bind_executor(
+        context,
+        [&](const std::exception_ptr& error, std::optional<NoDefault> value) {
+            BOOST_CHECK(error == nullptr);
+            BOOST_TEST(value.value().value == 2);
+            ++calls;
+        }
+    ));
+    reference.get_future().async_result(
+        asio::bind_executor(context, [&](const std::exception_ptr& error, Reference<int> value) {
+            BOOST_CHECK(error == nullptr);
+            BOOST_TEST(&value.get() == &target);
+            int& converted = value;
+            BOOST_TEST(&converted == &target);
+            ++calls;
+        })
+    );
+    nothing.get_future().async_result(
+        asio::bind_executor(context, [&](const std::exception_ptr& error) {
+            BOOST_CHECK(error == nullptr);
+            ++calls;
+        })
+    );
+    no_default.set_result(NoDefault(2));
+    reference.set_result(target);
+    nothing.set_result();
+    context.run();
+    BOOST_TEST(calls == 3);
+}
+
+BOOST_AUTO_TEST_CASE(of_a_sole_rvalue_handle_never_copies) {
+    asio::io_context context;
+    ObjectCounts counts;
+    Promise<Observed> promise;
+    auto future = promise.get_future();
+    int seen = 0;
+    std::move(future).async_result(asio::bind_executor(
+        context,
+        [&](const std::exception_ptr&, std::optional<Observed> value) { seen = value->value(); }
+    ));
+    BOOST_TEST(!future.valid());
+    promise.set_result(Observed(counts, 5));
+    context.run();
+    BOOST_TEST(seen == 5);
+    BOOST_TEST(counts.copies == 0);
+    BOOST_TEST(counts.live() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(of_an_lvalue_handle_copies_once_and_keeps_the_value) {
+    asio::io_context context;
+    ObjectCounts counts;
+    Promise<Observed> promise;
+    const auto future = promise.get_future();
+    int seen = 0;
+    future.async_result(asio::bind_executor(
+        context,
+        [&](const std::exception_ptr&, std::optional<Observed> value) { seen = value->value(); }
+    ));
+    promise.set_result(Observed(counts, 5));
+    context.run();
+    BOOST_TEST(seen == 5);
+    BOOST_TEST(counts.copies == 1);
+    BOOST_TEST(future.result().value() == 5);
+}
+
+BOOST_AUTO_TEST_CASE(of_a_move_only_value_moves_it) {
+    asio::io_context context;
+    Promise<std::unique_ptr<int>> promise;
+    const auto future = promise.get_future();
+    int seen = 0;
+    future.async_result(asio::bind_executor(
+        context, [&](const std::exception_ptr&, std::unique_ptr<int> value) { seen = *value; }
+    ));
+    promise.set_result(std::make_unique<int>(6));
+    context.run();
+    BOOST_TEST(seen == 6);
+    BOOST_CHECK_THROW(future.result(), InvalidStateError);
+}
+
+BOOST_AUTO_TEST_CASE(turns_a_copy_that_throws_into_the_error) {
+    struct Fragile {
+        Fragile() = default;
+        Fragile(const Fragile&) { throw std::runtime_error("copy"); }
+        Fragile(Fragile&&) = default;
+    };
+    asio::io_context context;
+    Promise<Fragile> promise;
+    const auto future = promise.get_future();
+    bool failed = false;
+    future.async_result(asio::bind_executor(
+        context, [&](const std::exception_ptr& error, const Fragile&) { failed = error != nullptr; }
+    ));
+    promise.set_result(Fragile());
+    context.run();
+    BOOST_TEST(failed);
+}
+
+BOOST_AUTO_TEST_CASE(aborted_gives_a_system_error_and_the_value_stays) {
+    asio::io_context context;
+    asio::cancellation_signal signal;
+    Promise<std::unique_ptr<int>> promise;
+    const auto future = promise.get_future();
+    bool aborted = false;
+    future.async_result(asio::bind_cancellation_slot(
+        signal.slot(),
+        asio::bind_executor(
+            context,
+            [&](const std::exception_ptr& error, std::unique_ptr<int> value) {
+                aborted = is_aborted(error);
+                BOOST_CHECK(value == nullptr);
+            }
+        )
+    ));
+    signal.emit(asio::cancellation_type::terminal);
+    context.run();
+    BOOST_TEST(aborted);
+    promise.set_result(std::make_unique<int>(7));
+    BOOST_TEST(*future.result() == 7);
+}
+
+BOOST_AUTO_TEST_CASE(is_what_calling_the_future_does) {
+    asio::io_context context;
+    Promise<int> promise;
+    auto future = promise.get_future();
+    int sum = 0;
+    const auto add = [&](const std::exception_ptr&, int value) { sum += value; };
+    future(asio::bind_executor(context, add));
+    std::as_const(future)(asio::bind_executor(context, add));
+    std::move(future)(asio::bind_executor(context, add));
+    promise.set_result(2);
+    context.run();
+    BOOST_TEST(sum == 6);
+}
+
+BOOST_AUTO_TEST_CASE(works_with_use_future_and_as_tuple) {
+    Promise<int> promise;
+    Promise<void> failing;
+    std::future<int> value = promise.get_future().async_result(asio::use_future);
+    std::future<void> nothing = failing.get_future().async_result(asio::use_future);
+    std::future<std::tuple<std::exception_ptr, int>> both =
+        promise.get_future().async_result(asio::as_tuple(asio::use_future));
+    promise.set_result(8);
+    failing.set_exception(an_error());
+    BOOST_TEST(value.get() == 8);
+    BOOST_CHECK_THROW(nothing.get(), std::runtime_error);
+    BOOST_TEST(std::get<1>(both.get()) == 8);
+}
+
+BOOST_AUTO_TEST_CASE(takes_memory_from_the_handler_and_gives_it_back_before_the_handler_runs) {
+    for (const int how : {0, 1, 2}) {
+        asio::io_context context;
+        asio::cancellation_signal signal;
+        Promise<int> promise;
+        int live = 0;
+        int live_in_handler = -1;
+        if (how == 0) {
+            promise.set_result(1);
+        }
+        promise.get_future().async_result(asio::bind_cancellation_slot(
+            signal.slot(),
+            asio::bind_allocator(
+                CountingAllocator<void>(live),
+                asio::bind_executor(
+                    context,
+                    [&](const std::exception_ptr&, int) { live_in_handler = live; }
+                )
+            )
+        ));
+        BOOST_TEST(live == 1);
+        if (how == 1) {
+            promise.set_result(1);
+        } else if (how == 2) {
+            signal.emit(asio::cancellation_type::terminal);
+        }
+        context.run();
+        BOOST_TEST(live_in_handler == 0);
+        BOOST_TEST(live == 0);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(runs_on_a_strand_of_a_pool) {
+    asio::thread_pool pool(2);
+    auto strand = asio::make_strand(pool);
+    Promise<int> promise;
+    Gate gate;
+    promise.get_future().async_result(
+        asio::bind_executor(strand, [&](const std::exception_ptr&, int) {
+            BOOST_TEST(strand.running_in_this_thread());
+            gate.open();
+        })
+    );
+    promise.set_result(1);
+    gate.wait();
+    pool.join();
+}
+
+BOOST_AUTO_TEST_CASE(of_several_futures_forms_a_parallel_group) {
+    asio::io_context context;
+    Promise<int> first;
+    Promise<std::string> second;
+    bool called = false;
+    asio::experimental::make_parallel_group(
+        [future = first.get_future()](auto token) { return future(token); },
+        [future = second.get_future()](auto token) { return future(token); }
+    )
+        .async_wait(
+            asio::experimental::wait_for_one(),
+            asio::bind_executor(
+                context,
+                [&](std::array<std::size_t, 2> order,
+                    const std::exception_ptr& first_error,
+                    int,
+                    const std::exception_ptr& second_error,
+                    const std::string& text) {
+                    BOOST_TEST(order[0] == 1u);
+                    BOOST_TEST(is_aborted(first_error));
+                    BOOST_CHECK(second_error == nullptr);
+                    BOOST_TEST(text == "second");
+                    called = true;
+                }
+            )
+        );
+    second.set_result("second");
+    context.run();
+    BOOST_TEST(called);
+    BOOST_TEST(!first.get_future().done());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
