@@ -1,5 +1,7 @@
 #include <cofutures/codec.hpp>
 
+#include <cofutures/error.hpp>
+
 #include <cstdint>
 #include <string>
 

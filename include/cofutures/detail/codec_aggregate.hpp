@@ -1,6 +1,7 @@
 #pragma once
 
-#include <cofutures/codec.hpp>
+#include <cofutures/detail/codec_stream.hpp>
+#include <cofutures/detail/codec_trait.hpp>
 
 #include <boost/pfr/core.hpp>
 
@@ -42,15 +43,15 @@ struct AnyBase {
     }
 };
 
+template <class T, class Initializer>
+concept StartsWith = requires {
+    T{Initializer{}};
+};
+
 /// A base is the first thing that braces initialise. A first member that takes whatever it is given
 /// takes `NoMember` too.
 template <class T>
-concept HasBase = requires {
-    T{AnyBase<T>{}};
-}
-&&!requires {
-    T{NoMember{}};
-};
+concept HasBase = StartsWith<T, AnyBase<T>> && !StartsWith<T, NoMember>;
 
 template <std::size_t>
 using AnyMemberAt = AnyMember;

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <cofutures/codec.hpp>
-
 #include <cofutures/detail/codec_scalar.hpp>
+#include <cofutures/detail/codec_stream.hpp>
+#include <cofutures/detail/codec_trait.hpp>
+#include <cofutures/detail/codec_type_name.hpp>
 
 #include <algorithm>
 #include <array>

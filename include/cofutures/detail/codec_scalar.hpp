@@ -1,6 +1,8 @@
 #pragma once
 
-#include <cofutures/codec.hpp>
+#include <cofutures/detail/codec_stream.hpp>
+#include <cofutures/detail/codec_trait.hpp>
+#include <cofutures/detail/codec_type_name.hpp>
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <cofutures/codec.hpp>
-
 #include <cofutures/detail/codec_container.hpp>
+#include <cofutures/detail/codec_stream.hpp>
+#include <cofutures/detail/codec_trait.hpp>
+#include <cofutures/detail/codec_type_name.hpp>
 
 #include <bitset>
 #include <concepts>

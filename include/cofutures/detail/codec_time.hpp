@@ -1,6 +1,7 @@
 #pragma once
 
-#include <cofutures/codec.hpp>
+#include <cofutures/detail/codec_stream.hpp>
+#include <cofutures/detail/codec_trait.hpp>
 
 #include <chrono>
 #include <cstddef>

@@ -89,6 +89,9 @@ consteval auto find_culprit() {
 template <class T>
 constexpr auto culprit = find_culprit<T>();
 
+template <class T>
+constexpr bool is_encodable = culprit<T>.empty;
+
 /// The compiler names `Type` when it reports the assertion.
 template <class Type>
 consteval void no_codec_for(Types<Type>) {
