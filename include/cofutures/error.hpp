@@ -8,8 +8,8 @@
 #include <string>
 
 /// @file
-/// Every exception that the library itself throws. `catch (cofutures::Error&)` catches them all; what
-/// a task throws comes back as the task's own type and is never one of these by accident.
+/// Every exception that the library itself throws. `catch (cofutures::Error&)` catches them all;
+/// what a task throws comes back as the task's own type and is never one of these by accident.
 
 namespace cofutures {
 
@@ -39,7 +39,8 @@ public:
 
 /// A wait ran out of time; what was waited for goes on.
 ///
-/// @python  TimeoutError. Difference: a task that throws a timeout of its own cannot be mistaken for
+/// @python  TimeoutError. Difference: a task that throws a timeout of its own cannot be mistaken
+/// for
 ///          it, as this type belongs to the library's waits alone.
 class COFUTURES_EXPORT TimeoutError : public Error {
 public:
@@ -50,7 +51,8 @@ public:
     ~TimeoutError() override;
 };
 
-/// The call does not fit the state: a result set twice, an empty handle used, a moved-out value read.
+/// The call does not fit the state: a result set twice, an empty handle used, a moved-out value
+/// read.
 ///
 /// @python  InvalidStateError.
 class COFUTURES_EXPORT InvalidStateError : public Error {
@@ -117,7 +119,8 @@ struct COFUTURES_EXPORT WorkerExit {
     /// Name of the task that it was running; empty when it was idle.
     std::string task;
 
-    /// Says it in words, such as `worker 4711 was ended by signal 9 (Killed) while running "resize"`.
+    /// Says it in words, such as `worker 4711 was ended by signal 9 (Killed) while running
+    /// "resize"`.
     [[nodiscard]] std::string describe() const;
 };
 

@@ -7,7 +7,7 @@
 /// its users, and a static build ignores it.
 
 #if defined(__GNUC__)
-#define COFUTURES_EXPORT __attribute__((visibility("default")))
+#    define COFUTURES_EXPORT __attribute__((visibility("default")))
 #else
-#define COFUTURES_EXPORT
+#    define COFUTURES_EXPORT
 #endif

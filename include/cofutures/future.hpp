@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cofutures/error.hpp>
+#include <cofutures/export.hpp>
 #include <cofutures/detail/async_operation.hpp>
 #include <cofutures/detail/await.hpp>
 #include <cofutures/detail/continuation.hpp>
@@ -8,8 +10,6 @@
 #include <cofutures/detail/done_callback.hpp>
 #include <cofutures/detail/state.hpp>
 #include <cofutures/detail/type_label.hpp>
-#include <cofutures/error.hpp>
-#include <cofutures/export.hpp>
 
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -57,7 +57,8 @@ struct FutureAccess {
 COFUTURES_EXPORT void (*set_callback_error_handler(void (*handler)(std::exception_ptr) noexcept
 ) noexcept)(std::exception_ptr) noexcept;
 
-/// The result of a call that runs elsewhere: a cheap, copyable handle on state that all copies share.
+/// The result of a call that runs elsewhere: a cheap, copyable handle on state that all copies
+/// share.
 ///
 /// One future blocks (`result`), calls back (`add_done_callback`), chains (`then`), and is an Asio
 /// operation that can be awaited (`co_await future`).
@@ -79,13 +80,18 @@ COFUTURES_EXPORT void (*set_callback_error_handler(void (*handler)(std::exceptio
 /// the value is destroyed with the last handle (and the Promise, if one made it). Any handle may be
 /// destroyed at any time, the last one too: the call goes on and its result is dropped.
 ///
+/// An execution context must live until the waits, callbacks and continuations on it have ended, or
+/// were cancelled.
+///
 /// **Threads.** Callbacks and continuations run on the thread that ends the future, or on the one
 /// that adds them if it is done already, unless an executor is given.
 ///
 /// @tparam T       What the call returns.
-/// @thread_safety  Distinct objects: safe. Shared objects: safe, but for assigning to a handle while
+/// @thread_safety  Distinct objects: safe. Shared objects: safe, but for assigning to a handle
+/// while
 ///                 another thread uses that very handle.
-/// @python         concurrent.futures.Future. Differences: a cancelled future is done for everyone at
+/// @python         concurrent.futures.Future. Differences: a cancelled future is done for everyone
+/// at
 ///                 once; an rvalue handle gives the value away.
 template <class T>
 class Future {
@@ -118,10 +124,11 @@ public:
 
     /// Cancels the call if it has not begun.
     ///
-    /// The callable and its arguments are destroyed, then the future is done: waiting threads are set
-    /// free and callbacks run, on this thread, before the call returns.
+    /// The callable and its arguments are destroyed, then the future is done: waiting threads are
+    /// set free and callbacks run, on this thread, before the call returns.
     ///
-    /// @returns True if the future is cancelled, now or before, or another thread is just cancelling
+    /// @returns True if the future is cancelled, now or before, or another thread is just
+    /// cancelling
     ///          it; false if it runs or is done.
     /// @throws InvalidStateError  on an empty handle.
     /// @thread_safety  Shared objects: safe.
@@ -153,7 +160,8 @@ public:
     ///
     /// The value stays in the future: calling again gives it again, from any number of threads.
     ///
-    /// @returns `const T&`, valid as long as a Future shares this state; T& for T&; nothing for void.
+    /// @returns `const T&`, valid as long as a Future shares this state; T& for T&; nothing for
+    /// void.
     /// @throws CancelledError     if the call was cancelled before it began.
     /// @throws InvalidStateError  on an empty handle, or if the value was moved out.
     /// @throws (the call's own)   whatever the callable threw, the same object each time.
@@ -246,8 +254,8 @@ public:
     /// @complexity     O(1), one allocation.
     /// @python         Future.add_done_callback(fn).
     template <class Fn>
-        requires std::is_invocable_v<Fn&, const Future<T>&> || std::is_invocable_v<Fn&>
-    void add_done_callback(Fn fn) const {
+    requires std::is_invocable_v < Fn&, const Future<T>
+    & > || std::is_invocable_v<Fn&> void add_done_callback(Fn fn) const {
         detail::when_done(state(), [fn = std::move(fn)](detail::StateBase& done) mutable {
             call_back(fn, Future(static_cast<detail::State<T>&>(done)));
         });
@@ -261,14 +269,13 @@ public:
     /// @param fn        Called as `fn(const Future<T>&)` or `fn()`.
     /// @throws InvalidStateError  on an empty handle.
     template <class AsioExecutor, class Fn>
-        requires boost::asio::is_executor<AsioExecutor>::value ||
-                 boost::asio::execution::is_executor<AsioExecutor>::value
-    void add_done_callback(const AsioExecutor& executor, Fn fn) const {
+    requires boost::asio::is_executor<AsioExecutor>::value ||
+        boost::asio::execution::is_executor<AsioExecutor>::value void
+        add_done_callback(const AsioExecutor& executor, Fn fn) const {
         detail::when_done(
             state(),
-            [fn = std::move(fn), work = boost::asio::make_work_guard(executor)](
-                detail::StateBase& done
-            ) mutable {
+            [fn = std::move(fn),
+             work = boost::asio::make_work_guard(executor)](detail::StateBase& done) mutable {
                 auto call = [fn = std::move(fn),
                              future = Future(static_cast<detail::State<T>&>(done))]() mutable {
                     detail::run_reporting_errors([&] { call_back(fn, future); });
@@ -284,9 +291,10 @@ public:
     /// `fn` is destroyed unused. Cancelling the new future does not cancel this one. A chain of any
     /// length needs no more stack than one link.
     ///
-    /// @param fn  Called once as `fn(value)`, or `fn()` for void, as an rvalue. It may take the value
-    ///            by value, reference to const, or rvalue reference; it is moved when nothing else can
-    ///            read it, or when it can only be moved.
+    /// @param fn  Called once as `fn(value)`, or `fn()` for void, as an rvalue. It may take the
+    /// value
+    ///            by value, reference to const, or rvalue reference; it is moved when nothing else
+    ///            can read it, or when it can only be moved.
     /// @returns Future<U> of what `fn` returns or throws.
     /// @throws InvalidStateError  on an empty handle.
     /// @thread_safety  Shared objects: safe.
@@ -302,12 +310,10 @@ public:
     /// The executor is kept from running out of work until the function has run or its future was
     /// cancelled; if it drops the function the new future fails with BrokenExecutor.
     template <class AsioExecutor, class Fn>
-        requires boost::asio::is_executor<AsioExecutor>::value ||
-                 boost::asio::execution::is_executor<AsioExecutor>::value
-    auto then(const AsioExecutor& executor, Fn fn) const -> Future<detail::ThenValue<Fn, T>> {
-        return chain<detail::ThenValue<Fn, T>>(
-            detail::ThenStep<Fn, T>{std::move(fn)}, executor
-        );
+    requires boost::asio::is_executor<AsioExecutor>::value ||
+        boost::asio::execution::is_executor<AsioExecutor>::value auto
+        then(const AsioExecutor& executor, Fn fn) const -> Future<detail::ThenValue<Fn, T>> {
+        return chain<detail::ThenValue<Fn, T>>(detail::ThenStep<Fn, T>{std::move(fn)}, executor);
     }
 
     /// Chains a function that replaces an error by a value.
@@ -318,17 +324,16 @@ public:
     /// @returns A new Future<T>.
     /// @throws InvalidStateError  on an empty handle.
     template <class Fn>
-        requires std::is_invocable_r_v<T, Fn, std::exception_ptr>
-    Future or_else(Fn fn) const {
-        return chain<T>(detail::OrElseStep<Fn, T>{std::move(fn)});
-    }
+    requires std::is_invocable_r_v<T, Fn, std::exception_ptr> Future or_else(Fn fn)
+    const { return chain<T>(detail::OrElseStep<Fn, T>{std::move(fn)}); }
 
     /// Chains a function that replaces an error by a value and runs on an Asio executor.
     template <class AsioExecutor, class Fn>
-        requires(boost::asio::is_executor<AsioExecutor>::value ||
-                 boost::asio::execution::is_executor<AsioExecutor>::value) &&
-                std::is_invocable_r_v<T, Fn, std::exception_ptr>
-    Future or_else(const AsioExecutor& executor, Fn fn) const {
+    requires(
+        boost::asio::is_executor<AsioExecutor>::value ||
+        boost::asio::execution::is_executor<AsioExecutor>::value
+    ) && std::is_invocable_r_v<T, Fn, std::exception_ptr> Future
+        or_else(const AsioExecutor& executor, Fn fn) const {
         return chain<T>(detail::OrElseStep<Fn, T>{std::move(fn)}, executor);
     }
 
@@ -345,9 +350,9 @@ public:
     /// Waits as an Asio operation; never touches the value.
     ///
     /// The operation can be cancelled through the handler's cancellation slot (terminal, partial,
-    /// total): it then completes with `asio::error::operation_aborted`, leaves nothing behind in the
-    /// future, and the call goes on. The handler's executor runs the handler, never inside this call,
-    /// and is kept from running out of work meanwhile.
+    /// total): it then completes with `asio::error::operation_aborted`, leaves nothing behind in
+    /// the future, and the call goes on. The handler's executor runs the handler, never inside this
+    /// call, and is kept from running out of work meanwhile.
     ///
     /// @param token  Completion token for `void(boost::system::error_code)`.
     /// @throws InvalidStateError  on an empty handle.
@@ -370,9 +375,10 @@ public:
 
     /// Waits as an Asio operation and gives the value, as result() of an rvalue handle does.
     ///
-    /// The signature is `void(std::exception_ptr, T)`; `void(std::exception_ptr)` for void. A T that
-    /// cannot be made without a value arrives as `std::optional<T>`, a reference as `Reference<T>`.
-    /// Cancellation as for async_wait(), with a boost::system::system_error as the exception.
+    /// The signature is `void(std::exception_ptr, T)`; `void(std::exception_ptr)` for void. A T
+    /// that cannot be made without a value arrives as `std::optional<T>`, a reference as
+    /// `Reference<T>`. Cancellation as for async_wait(), with a boost::system::system_error as the
+    /// exception.
     ///
     /// @param token  Completion token; by default the operation is an `asio::awaitable`.
     /// @throws InvalidStateError  on an empty handle.
@@ -423,7 +429,8 @@ private:
 
     detail::State<T>& state() const {
         if (state_ == nullptr) {
-            throw InvalidStateError("the future is empty: it was default-constructed or moved from");
+            throw InvalidStateError("the future is empty: it was default-constructed or moved from"
+            );
         }
         return *state_;
     }
@@ -456,9 +463,9 @@ private:
 
     template <class U, class Step, class AsioExecutor>
     Future<U> chain(Step step, const AsioExecutor& executor) const {
-        return start(new detail::ContinuationOn<U, T, Step, AsioExecutor>(
-            state(), std::move(step), executor
-        ));
+        return start(
+            new detail::ContinuationOn<U, T, Step, AsioExecutor>(state(), std::move(step), executor)
+        );
     }
 
     template <class ContinuationType>

@@ -49,7 +49,8 @@ public:
 
     /// Claims the work before running it.
     ///
-    /// @returns True: it is running now, and can no longer be cancelled. False: it was cancelled; do
+    /// @returns True: it is running now, and can no longer be cancelled. False: it was cancelled;
+    /// do
     ///          not run it.
     /// @throws InvalidStateError  from any state but pending or cancelled, and on a second call.
     /// @python  Future.set_running_or_notify_cancel(). Difference: those who wait for a cancelled
@@ -62,21 +63,21 @@ public:
     ///
     /// @param value  Converted to T; for T& the object to refer to; none for void.
     /// @throws InvalidStateError  if the future is done or being completed.
-    /// @throws (T's own)          what its constructor throws; the future then holds that exception.
+    /// @throws (T's own)          what its constructor throws; the future then holds that
+    /// exception.
     /// @python  Future.set_result(result).
     template <class U = T>
-        requires(!std::is_reference_v<T> && !std::is_void_v<T> && std::is_constructible_v<T, U &&>)
-    void set_result(U&& value) {
+    requires(!std::is_reference_v<T> && !std::is_void_v<T> && std::is_constructible_v<T, U&&>) void set_result(
+        U&& value
+    ) {
         complete([&](detail::State<T>& state) { state.finish(std::forward<U>(value)); });
     }
     template <class U>
-        requires(std::is_lvalue_reference_v<T> && std::is_convertible_v<U&, T>)
-    void set_result(U& value) {
+    requires(std::is_lvalue_reference_v<T>&& std::is_convertible_v<U&, T>) void set_result(U& value
+    ) {
         complete([&](detail::State<T>& state) { state.finish(value); });
     }
-    void set_result()
-        requires std::is_void_v<T>
-    {
+    void set_result() requires std::is_void_v<T> {
         complete([](detail::State<T>& state) { state.finish(); });
     }
 
@@ -105,7 +106,8 @@ private:
 
     template <class Finish>
     void complete(Finish finish) {
-        const boost::intrusive_ptr<detail::State<T>> keep(&state());  // a callback may destroy *this
+        const boost::intrusive_ptr<detail::State<T>> keep(&state()
+        );  // a callback may destroy *this
         keep->begin_completion();
         try {
             finish(*keep);

@@ -1,7 +1,7 @@
 #include <cofutures/detail/callback_error.hpp>
 
-#include <cofutures/detail/type_label.hpp>
 #include <cofutures/future.hpp>
+#include <cofutures/detail/type_label.hpp>
 
 #include <boost/core/demangle.hpp>
 
@@ -36,8 +36,8 @@ constinit std::atomic<Handler> installed_handler{&write_to_stderr};
 
 }  // namespace
 
-void (*set_callback_error_handler(void (*handler)(std::exception_ptr) noexcept
-) noexcept)(std::exception_ptr) noexcept {
+void (*set_callback_error_handler(void (*handler)(std::exception_ptr) noexcept) noexcept
+)(std::exception_ptr) noexcept {
     return installed_handler.exchange(handler == nullptr ? &write_to_stderr : handler);
 }
 

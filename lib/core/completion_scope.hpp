@@ -7,8 +7,8 @@ namespace cofutures::detail {
 /// Runs the callbacks of a future that has just ended, and those of the continuations that end in
 /// turn, one after the other: a chain of any length needs no more stack than one link.
 ///
-/// A continuation that ends on this thread leaves its callbacks to the innermost scope. A callback that
-/// blocks first runs all that comes after it on its thread, as that may be what it waits for.
+/// A continuation that ends on this thread leaves its callbacks to the innermost scope. A callback
+/// that blocks first runs all that comes after it on its thread, as that may be what it waits for.
 class CompletionScope {
 public:
     /// @param state  Has just ended, and is kept alive by the caller until the scope's end.
@@ -29,8 +29,8 @@ public:
         }
     }
 
-    /// Runs the callbacks of the scope's state, then those that are left to the scope. Nested calls do
-    /// what is not yet done.
+    /// Runs the callbacks of the scope's state, then those that are left to the scope. Nested calls
+    /// do what is not yet done.
     void run() noexcept {
         state_.finish_callbacks();
         while (first_ != nullptr) {

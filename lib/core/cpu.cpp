@@ -8,7 +8,7 @@
 #include <thread>
 
 #if defined(__linux__)
-#include <sched.h>
+#    include <sched.h>
 #endif
 
 namespace cofutures::detail {
@@ -18,7 +18,8 @@ namespace {
 #if defined(__linux__)
 
 unsigned cpus_in_affinity_mask() {
-    // The kernel wants room for all processors it could have, which no call tells: grow until it fits.
+    // The kernel wants room for all processors it could have, which no call tells: grow until it
+    // fits.
     for (int room = 1024; room <= (1 << 20); room *= 2) {
         cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(room));
         if (set == nullptr) {

@@ -2,8 +2,8 @@
 
 namespace cofutures::detail {
 
-/// How many processors this process may use: the affinity mask, bounded by the cgroup's quota, rounded
-/// up. At least 1.
+/// How many processors this process may use: the affinity mask, bounded by the cgroup's quota,
+/// rounded up. At least 1.
 unsigned usable_cpus();
 
 /// Tells the processor that the thread spins.

@@ -11,8 +11,8 @@
 namespace cofutures {
 
 const char* version() noexcept {
-    return COFUTURES_STRINGIZE(COFUTURES_VERSION_MAJOR) "." COFUTURES_STRINGIZE(
-        COFUTURES_VERSION_MINOR
+    return COFUTURES_STRINGIZE(COFUTURES_VERSION_MAJOR
+    ) "." COFUTURES_STRINGIZE(COFUTURES_VERSION_MINOR
     ) "." COFUTURES_STRINGIZE(COFUTURES_VERSION_PATCH);
 }
 
@@ -53,18 +53,12 @@ std::string WorkerExit::describe() const {
 }
 
 BrokenProcessPool::BrokenProcessPool(const std::string& message, WorkerExit worker)
-    : BrokenExecutor(message + ": " + worker.describe()),
-      worker_(std::move(worker)) {}
+    : BrokenExecutor(message + ": " + worker.describe()), worker_(std::move(worker)) {}
 
 WorkerDiedError::WorkerDiedError(const std::string& message, WorkerExit worker)
-    : Error(message + ": " + worker.describe()),
-      worker_(std::move(worker)) {}
+    : Error(message + ": " + worker.describe()), worker_(std::move(worker)) {}
 
-RemoteError::RemoteError(
-    const std::string& what, std::string type_name, std::string remote_trace
-)
-    : Error(what),
-      type_name_(std::move(type_name)),
-      remote_trace_(std::move(remote_trace)) {}
+RemoteError::RemoteError(const std::string& what, std::string type_name, std::string remote_trace)
+    : Error(what), type_name_(std::move(type_name)), remote_trace_(std::move(remote_trace)) {}
 
 }  // namespace cofutures

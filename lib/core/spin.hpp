@@ -6,9 +6,9 @@
 
 namespace cofutures::detail {
 
-/// Looks for some tens of microseconds whether `condition()` comes true, before the caller sleeps for
-/// it: about the time that falling asleep and being woken take. Gives its processor away often, so
-/// that it does not keep off the very thread that would make the condition true.
+/// Looks for some tens of microseconds whether `condition()` comes true, before the caller sleeps
+/// for it: about the time that falling asleep and being woken take. Gives its processor away often,
+/// so that it does not keep off the very thread that would make the condition true.
 template <class Condition>
 bool spin_until(Condition condition) noexcept {
     constexpr int rounds = 100;

@@ -154,9 +154,9 @@ void StateBase::publish(Phase final_phase, bool deferred) noexcept {
     CompletionScope(*this).run();
 }
 
-// Tells callbacks and operations, then destroys a value that nobody can read any more. A callback that
-// blocks has the rest of this done first, in a nested call on its thread: each waiter is taken off the
-// list before it is told, and what is done already is not done again.
+// Tells callbacks and operations, then destroys a value that nobody can read any more. A callback
+// that blocks has the rest of this done first, in a nested call on its thread: each waiter is taken
+// off the list before it is told, and what is done already is not done again.
 void StateBase::finish_callbacks() noexcept {
     if ((word_.load(std::memory_order_relaxed) & busy_bit) != 0) {
         while (waiters_.starts_with(Waiter::Role::callback)) {
@@ -171,9 +171,9 @@ void StateBase::finish_callbacks() noexcept {
     drop_unreadable_value();
 }
 
-// Destroys the value if nobody can read it any more. The last handle, the finisher and the promise each
-// call this after a sequentially consistent write that says they are through: the last of the three
-// sees all, and the consumed bit lets only one of them act.
+// Destroys the value if nobody can read it any more. The last handle, the finisher and the promise
+// each call this after a sequentially consistent write that says they are through: the last of the
+// three sees all, and the consumed bit lets only one of them act.
 void StateBase::drop_unreadable_value() noexcept {
     if (handles_.load(std::memory_order_seq_cst) != 0) {
         return;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #if defined(__linux__)
-#include <pthread.h>
+#    include <pthread.h>
 #endif
 
 namespace cofutures::detail {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -77,7 +78,7 @@ std::string lasting_name(const std::string& program) {
     std::array<char, 4096> target{};
     const ssize_t size = ::readlink(program.c_str(), target.data(), target.size());
     if (size > 0 && static_cast<std::size_t>(size) < target.size()) {
-        const std::string path(target.data(), static_cast<std::size_t>(size));
+        std::string path(target.data(), static_cast<std::size_t>(size));
         struct stat named {};
         struct stat running {};
         if (::stat(path.c_str(), &named) == 0 && ::stat(program.c_str(), &running) == 0 &&
@@ -110,6 +111,7 @@ public:
     // The pointers of the environment point into the object.
     Command(const Command&) = delete;
     Command& operator=(const Command&) = delete;
+    ~Command() = default;
 
     [[nodiscard]] const std::string& program() const noexcept { return program_; }
     [[nodiscard]] const std::vector<std::string>& arguments() const noexcept { return arguments_; }
@@ -200,7 +202,7 @@ void restore_signals() noexcept {
     ::sigaction(SIGPIPE, &by_default, nullptr);
     sigset_t none;
     ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
 bool keep_only(std::span<const int> descriptors) noexcept {
@@ -378,7 +380,9 @@ Pipe make_pipe() {
     return {std::move(owners[0]), std::move(owners[1])};
 }
 
-ChildProcess::ChildProcess(boost::asio::any_io_executor executor, const SpawnRequest& request)
+ChildProcess::ChildProcess(
+    const boost::asio::any_io_executor& executor, const SpawnRequest& request
+)
     : watch_(std::make_shared<Watch>(executor)) {
     watch_->start(request);
 }
@@ -444,7 +448,11 @@ void ChildProcess::Watch::end() noexcept {
     }
     error_code ignored;
     exit_event.close(ignored);
-    timer.cancel();
+    try {
+        timer.cancel();
+    } catch (const system_error&) {  // allowed to by Asio's interface, which has no other one left
+        assert(false);
+    }
 }
 
 }  // namespace cofutures::process

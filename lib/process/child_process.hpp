@@ -29,9 +29,11 @@ class FileDescriptor {
 public:
     FileDescriptor() noexcept = default;
     explicit FileDescriptor(int number) noexcept : number_(number) {}
+    FileDescriptor(const FileDescriptor&) = delete;
+    FileDescriptor& operator=(const FileDescriptor&) = delete;
     FileDescriptor(FileDescriptor&& other) noexcept : number_(other.release()) {}
-    FileDescriptor& operator=(FileDescriptor other) noexcept {
-        std::swap(number_, other.number_);
+    FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+        const FileDescriptor old(std::exchange(number_, other.release()));
         return *this;
     }
     ~FileDescriptor();
@@ -110,10 +112,13 @@ public:
     /// @throws std::invalid_argument        if a word holds a null character, or the name of a
     /// variable
     ///                                      is none.
-    ChildProcess(boost::asio::any_io_executor executor, const SpawnRequest& request);
+    ChildProcess(const boost::asio::any_io_executor& executor, const SpawnRequest& request);
+    ChildProcess(const ChildProcess&) = delete;
+    ChildProcess& operator=(const ChildProcess&) = delete;
     ChildProcess(ChildProcess&& other) noexcept = default;
-    ChildProcess& operator=(ChildProcess other) noexcept {
-        watch_.swap(other.watch_);
+    ChildProcess& operator=(ChildProcess&& other) noexcept {
+        ChildProcess old(std::move(other));
+        watch_.swap(old.watch_);
         return *this;
     }
     ~ChildProcess();

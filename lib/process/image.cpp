@@ -77,7 +77,7 @@ std::string to_hex(const unsigned char* bytes, std::size_t size) {
 
 // Looks through one note segment, which is a chain of {header, name, data}.
 std::string find_build_id(const unsigned char* notes, std::size_t size, std::size_t alignment) {
-    constexpr std::string_view owner("GNU", 4);  // with its terminator
+    constexpr std::string_view owner("GNU\0", 4);  // the terminator counts
     std::size_t position = 0;
     while (size - position >= sizeof(ElfW(Nhdr))) {
         ElfW(Nhdr) header;
@@ -268,6 +268,13 @@ Place find_place(const ModuleList& list, std::uintptr_t address, const char* wha
     return {module->id, address - module->base};
 }
 
+// Reads a place that holds a descriptor only if all is well; the address sanitizer would rather
+// have it that nobody looks at what lies between two objects.
+[[gnu::no_sanitize_address]] bool
+stands_there(const detail::TaskDescriptor* descriptor, std::uint64_t check) noexcept {
+    return descriptor->magic == detail::task_magic && descriptor->check == check;
+}
+
 [[noreturn]] void throw_no_such_task() {
     throw UnknownTaskError(
         "this worker holds no such task: it runs another build of the program than the parent"
@@ -301,7 +308,7 @@ ResolvedTask resolve(const TaskRef& ref) {
         throw_no_such_task();
     }
     const auto* descriptor = reinterpret_cast<const detail::TaskDescriptor*>(address);  // NOLINT
-    if (descriptor->magic != detail::task_magic || descriptor->check != ref.check) {
+    if (!stands_there(descriptor, ref.check)) {
         throw_no_such_task();
     }
     // Not always in the same module: the linker may have chosen another one's copy of the code.

@@ -25,9 +25,9 @@ struct Holdings {
         for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
             ++holdings.threads;
             std::ifstream list(task.path() / "children");
-            holdings.children += static_cast<std::size_t>(
-                std::distance(std::istream_iterator<std::string>(list), {})
-            );
+            holdings.children +=
+                static_cast<std::size_t>(std::distance(std::istream_iterator<std::string>(list), {})
+                );
         }
         // One entry is the descriptor that reads the directory, now as at every other time.
         for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
@@ -43,7 +43,11 @@ struct Holdings {
 /// Use: `BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);` in the namespace that knows the name.
 class LeakCheck {
 public:
-    void setup() { before_ = Holdings::now(); }
+    void setup() {
+        // A sanitizer may start a thread of its own together with the program's first.
+        std::thread([] {}).join();
+        before_ = Holdings::now();
+    }
 
     void teardown() {
         // A joined thread's entry in /proc may linger for an instant: ask until it is gone.

@@ -26,8 +26,7 @@ public:
         ++counts_->copies;
     }
     Observed(Observed&& other) noexcept
-        : counts_(other.counts_),
-          value_(std::exchange(other.value_, -1)) {
+        : counts_(other.counts_), value_(std::exchange(other.value_, -1)) {
         ++counts_->moves;
     }
     Observed& operator=(const Observed&) = delete;

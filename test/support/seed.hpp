@@ -7,8 +7,8 @@
 
 namespace cofutures::test {
 
-/// The seed of a random test: COFUTURES_TEST_SEED if set, else a new one. Printed, so that a failure
-/// can be repeated.
+/// The seed of a random test: COFUTURES_TEST_SEED if set, else a new one. Printed, so that a
+/// failure can be repeated.
 inline std::uint32_t seed() {
     const char* given = std::getenv("COFUTURES_TEST_SEED");
     const std::uint32_t chosen = given != nullptr

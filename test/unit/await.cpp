@@ -11,11 +11,9 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/experimental/coro.hpp>
-#include <boost/asio/experimental/use_coro.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
@@ -38,8 +36,8 @@ namespace asio = boost::asio;
 using namespace cofutures;
 using cofutures::test::LeakCheck;
 using cofutures::test::MoveOnlyObserved;
-using cofutures::test::Observed;
 using cofutures::test::ObjectCounts;
+using cofutures::test::Observed;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
@@ -121,7 +119,9 @@ BOOST_AUTO_TEST_CASE(gives_copyable_values) {
 
 BOOST_AUTO_TEST_CASE(gives_move_only_values) {
     await_every_kind<std::unique_ptr<int>>(
-        [](Promise<std::unique_ptr<int>>& promise) { promise.set_result(std::make_unique<int>(3)); },
+        [](Promise<std::unique_ptr<int>>& promise) {
+            promise.set_result(std::make_unique<int>(3));
+        },
         [](const std::unique_ptr<int>& value) { BOOST_TEST(*value == 3); }
     );
 }
@@ -162,7 +162,9 @@ BOOST_AUTO_TEST_CASE(throws_what_the_call_threw) {
         if (before) {
             promise.set_exception(an_error());
         }
-        const auto waits = [&]() -> asio::awaitable<void> { co_await promise.get_future(); };
+        const auto waits = [&]() -> asio::awaitable<void> {
+            co_await promise.get_future();
+        };
         BOOST_CHECK_THROW(
             run_with(waits, [&] { before ? void() : promise.set_exception(an_error()); }),
             std::runtime_error
@@ -172,12 +174,16 @@ BOOST_AUTO_TEST_CASE(throws_what_the_call_threw) {
 
 BOOST_AUTO_TEST_CASE(throws_cancelled_error_if_the_future_is_cancelled) {
     Promise<int> promise;
-    const auto waits = [&]() -> asio::awaitable<void> { co_await promise.get_future(); };
+    const auto waits = [&]() -> asio::awaitable<void> {
+        co_await promise.get_future();
+    };
     BOOST_CHECK_THROW(run_with(waits, [&] { promise.get_future().cancel(); }), CancelledError);
 }
 
 BOOST_AUTO_TEST_CASE(throws_invalid_state_for_an_empty_handle) {
-    const auto waits = []() -> asio::awaitable<void> { co_await Future<int>(); };
+    const auto waits = []() -> asio::awaitable<void> {
+        co_await Future<int>();
+    };
     BOOST_CHECK_THROW(run(waits), InvalidStateError);
 }
 
@@ -271,6 +277,27 @@ BOOST_AUTO_TEST_CASE(may_be_the_last_use_of_the_promise_s_owner) {
     BOOST_CHECK(promise == nullptr);
 }
 
+BOOST_AUTO_TEST_CASE(frees_the_frame_of_a_coroutine_whose_context_ends_before_it_resumes) {
+    ObjectCounts counts;
+    Promise<Observed> promise;
+    {
+        asio::io_context context;
+        asio::co_spawn(
+            context,
+            [&]() -> asio::awaitable<void> {
+                const Observed local(counts);
+                co_await promise.get_future();
+            },
+            asio::detached
+        );
+        context.poll();
+        BOOST_TEST(counts.live() == 1);
+        promise.set_result(Observed(counts));
+    }
+    BOOST_TEST(counts.live() == 1);  // the value, which nobody took
+    BOOST_TEST(promise.get_future().result().value() == 0);
+}
+
 BOOST_AUTO_TEST_CASE(in_many_coroutines_gives_each_the_value) {
     asio::io_context context;
     Promise<int> promise;
@@ -279,9 +306,7 @@ BOOST_AUTO_TEST_CASE(in_many_coroutines_gives_each_the_value) {
     int sum = 0;
     for (int i = 0; i < coroutines; ++i) {
         asio::co_spawn(
-            context,
-            [&]() -> asio::awaitable<void> { sum += co_await future; },
-            asio::detached
+            context, [&]() -> asio::awaitable<void> { sum += co_await future; }, asio::detached
         );
     }
     asio::post(context, [&] { promise.set_result(2); });
@@ -300,7 +325,6 @@ BOOST_AUTO_TEST_CASE(async_result_gives_the_value_by_default) {
             const auto future = promise.get_future();
             BOOST_TEST(co_await future.async_result() == 5);
             BOOST_TEST(co_await future.async_result(asio::use_awaitable) == 5);
-            BOOST_TEST(co_await future.async_result(asio::deferred) == 5);
             const auto [error, value] =
                 co_await future.async_result(asio::as_tuple(asio::use_awaitable));
             BOOST_CHECK(error == nullptr);
@@ -331,9 +355,8 @@ BOOST_AUTO_TEST_CASE(and_waits_for_both) {
     Promise<std::string> second;
     run_with(
         [&]() -> asio::awaitable<void> {
-            const auto [number, text] = co_await (
-                first.get_future().async_result() && second.get_future().async_result()
-            );
+            const auto [number, text] =
+                co_await (first.get_future().async_result() && second.get_future().async_result());
             BOOST_TEST(number == 1);
             BOOST_TEST(text == "two");
         },
@@ -350,9 +373,8 @@ BOOST_AUTO_TEST_CASE(or_waits_for_the_first_and_leaves_the_other_alone) {
     Promise<std::string> second;
     run_with(
         [&]() -> asio::awaitable<void> {
-            const auto winner = co_await (
-                first.get_future().async_result() || second.get_future().async_result()
-            );
+            const auto winner =
+                co_await (first.get_future().async_result() || second.get_future().async_result());
             BOOST_TEST(winner.index() == 1u);
             BOOST_TEST(std::get<1>(winner) == "two");
         },
@@ -394,8 +416,9 @@ BOOST_AUTO_TEST_CASE(in_an_experimental_coro_work_too) {
     Promise<int> promise;
     const auto future = promise.get_future();
     struct Coro {
-        static coro<void, int> wait_for(asio::io_context&, Future<int> waited) {
-            co_return co_await waited.async_result(asio::experimental::use_coro);
+        static coro<void(), int> wait_for(asio::io_context&, Future<int> waited) {
+            const int value = co_await std::move(waited);
+            co_return value;
         }
     };
     auto coroutine = Coro::wait_for(context, future);

@@ -19,8 +19,8 @@
 using namespace cofutures;
 using cofutures::test::Gate;
 using cofutures::test::LeakCheck;
-using cofutures::test::Observed;
 using cofutures::test::ObjectCounts;
+using cofutures::test::Observed;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
@@ -56,7 +56,9 @@ BOOST_AUTO_TEST_CASE(run_in_the_order_added_each_once) {
     Promise<int> promise;
     const auto future = promise.get_future();
     std::vector<int> order;
-    const auto again = [&] { order.push_back(0); };
+    const auto again = [&] {
+        order.push_back(0);
+    };
     for (int i = 1; i <= 3; ++i) {
         future.add_done_callback([&order, i](const Future<int>&) { order.push_back(i); });
         future.add_done_callback(again);
@@ -144,9 +146,8 @@ BOOST_AUTO_TEST_CASE(may_keep_the_future) {
     ObjectCounts counts;
     Promise<int> promise;
     Future<Observed> kept;
-    promise.get_future()
-        .then([&](int value) { return Observed(counts, value); })
-        .add_done_callback([&](const Future<Observed>& done) { kept = done; });
+    promise.get_future().then([&](int value) { return Observed(counts, value); }
+    ).add_done_callback([&](const Future<Observed>& done) { kept = done; });
     promise.set_result(4);
     BOOST_TEST(kept.result().value() == 4);
     kept = {};
@@ -161,9 +162,7 @@ BOOST_AUTO_TEST_CASE(may_call_everything_without_deadlock) {
     future.add_done_callback([&](const Future<int>& done) {
         const auto chained = done.then([](int value) { return value + 1; });
         seen = chained.result();
-        done.async_wait(
-            boost::asio::bind_executor(context, [](boost::system::error_code) {})
-        );
+        done.async_wait(boost::asio::bind_executor(context, [](boost::system::error_code) {}));
         BOOST_TEST(!done.request_stop());
         BOOST_CHECK_THROW(promise.set_result(2), InvalidStateError);
     });

@@ -54,17 +54,16 @@ BOOST_AUTO_TEST_CASE(the_hierarchy_is_as_documented) {
 BOOST_AUTO_TEST_CASE(the_frequent_ones_have_a_text_of_their_own) {
     BOOST_TEST(CancelledError().what() == std::string("the future was cancelled"));
     BOOST_TEST(TimeoutError().what() == std::string("the wait timed out"));
-    BOOST_TEST(
-        ShutdownError().what() == std::string("cannot schedule new futures after shutdown")
-    );
+    BOOST_TEST(ShutdownError().what() == std::string("cannot schedule new futures after shutdown"));
 }
 
 BOOST_AUTO_TEST_CASE(a_broken_process_pool_says_which_worker_how_and_doing_what) {
     const WorkerExit killed{.pid = 4711, .exit_code = {}, .signal = 9, .task = "resize"};
     const BrokenProcessPool error("the pool is broken", killed);
     BOOST_TEST(
-        error.what() == std::string("the pool is broken: worker 4711 was ended by signal 9 (Killed) "
-                                    "while running \"resize\"")
+        error.what() ==
+        std::string("the pool is broken: worker 4711 was ended by signal 9 (Killed) "
+                    "while running \"resize\"")
     );
     BOOST_TEST(error.worker().pid == 4711);
     BOOST_TEST(error.worker().signal.value() == 9);

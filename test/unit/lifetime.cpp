@@ -20,8 +20,8 @@
 using namespace cofutures;
 using cofutures::test::LeakCheck;
 using cofutures::test::MoveOnlyObserved;
-using cofutures::test::Observed;
 using cofutures::test::ObjectCounts;
+using cofutures::test::Observed;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
@@ -149,10 +149,10 @@ BOOST_AUTO_TEST_CASE(then_by_value_copies_once_while_others_read) {
 BOOST_AUTO_TEST_CASE(links_of_a_chain_move_and_never_copy) {
     ObjectCounts counts;
     Promise<int> promise;
-    auto last = promise.get_future()
-                    .then([&](int value) { return Observed(counts, value); })
-                    .then([](Observed value) { return value; })
-                    .then([](Observed&& value) { return std::move(value); });
+    auto last = promise.get_future().then([&](int value) { return Observed(counts, value); }
+    ).then([](Observed value) {
+         return value;
+     }).then([](Observed&& value) { return std::move(value); });
     promise.set_result(3);
     BOOST_TEST(std::move(last).result().value() == 3);
     BOOST_TEST(counts.copies == 0);

@@ -15,8 +15,8 @@
 
 using namespace cofutures;
 using cofutures::test::LeakCheck;
-using cofutures::test::Observed;
 using cofutures::test::ObjectCounts;
+using cofutures::test::Observed;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(assigning_abandons_what_it_held) {
 BOOST_AUTO_TEST_CASE(moved_from_throws_invalid_state) {
     Promise<int> promise;
     const Promise<int> moved(std::move(promise));
-    BOOST_CHECK_THROW(promise.get_future(), InvalidStateError);
+    BOOST_CHECK_THROW(static_cast<void>(promise.get_future()), InvalidStateError);
     BOOST_CHECK_THROW(promise.set_result(1), InvalidStateError);
     BOOST_CHECK_THROW(
         promise.set_exception(std::make_exception_ptr(std::runtime_error(""))), InvalidStateError

@@ -22,8 +22,8 @@
 
 using namespace cofutures;
 using cofutures::test::LeakCheck;
-using cofutures::test::Observed;
 using cofutures::test::ObjectCounts;
+using cofutures::test::Observed;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
@@ -81,14 +81,28 @@ BOOST_AUTO_TEST_CASE(takes_move_only_functions_and_members) {
     };
     Promise<Pair> promise;
     auto owned = std::make_unique<int>(1);
-    const auto with_capture =
-        promise.get_future().then([owned = std::move(owned)](const Pair& p) { return p.first + *owned; });
+    const auto with_capture = promise.get_future().then([owned = std::move(owned)](const Pair& p) {
+        return p.first + *owned;
+    });
     const auto by_data_member = promise.get_future().then(&Pair::first);
     const auto by_function_member = promise.get_future().then(&Pair::sum);
     promise.set_result(Pair{2});
     BOOST_TEST(with_capture.result() == 3);
     BOOST_TEST(by_data_member.result() == 2);
     BOOST_TEST(by_function_member.result() == 3);
+}
+
+BOOST_AUTO_TEST_CASE(keeps_a_part_of_the_value_that_the_function_returns_by_rvalue_reference) {
+    struct Named {
+        std::string name;
+    };
+    Promise<int> promise;
+    const auto part =
+        promise.get_future().then([](int) { return Named{"a name too long for a small string"}; }
+        ).then([](Named&& value) -> std::string&& { return std::move(value.name); });
+    static_assert(std::is_same_v<decltype(part), const Future<std::string>>);
+    promise.set_result(1);
+    BOOST_TEST(part.result() == "a name too long for a small string");
 }
 
 BOOST_AUTO_TEST_CASE(calls_the_function_once_as_an_rvalue) {
@@ -333,16 +347,15 @@ BOOST_AUTO_TEST_CASE(works_for_void_references_and_move_only_values) {
 
     int target = 0;
     Promise<int&> reference;
-    const auto replaced = reference.get_future().or_else(
-        [&](const std::exception_ptr&) -> int& { return target; }
-    );
+    const auto replaced =
+        reference.get_future().or_else([&](const std::exception_ptr&) -> int& { return target; });
     reference.set_exception(an_error());
     BOOST_TEST(&replaced.result() == &target);
 
     Promise<std::unique_ptr<int>> owner;
-    const auto moved = owner.get_future().or_else(
-        [](const std::exception_ptr&) { return std::unique_ptr<int>(); }
-    );
+    const auto moved = owner.get_future().or_else([](const std::exception_ptr&) {
+        return std::unique_ptr<int>();
+    });
     owner.set_result(std::make_unique<int>(8));
     BOOST_TEST(*moved.result() == 8);
 }
@@ -382,9 +395,10 @@ BOOST_AUTO_TEST_CASE(cancelled_gives_the_executor_free_and_frees_the_function) {
     ObjectCounts counts;
     boost::asio::io_context context;
     Promise<int> promise;
-    const auto future = promise.get_future().then(
-        context.get_executor(), [part = Observed(counts)](int value) { return value; }
-    );
+    const auto future =
+        promise.get_future().then(context.get_executor(), [part = Observed(counts)](int value) {
+            return value;
+        });
     future.cancel();
     BOOST_TEST(counts.live() == 0);
     context.run();  // returns: there is nothing to wait for
@@ -412,11 +426,13 @@ BOOST_AUTO_TEST_CASE(dropped_by_the_executor_breaks_the_future) {
     Future<int> later;
     {
         boost::asio::io_context context;
-        chained = promise.get_future().then(
-            context.get_executor(), [part = Observed(counts)](int value) { return value; }
-        );
+        chained =
+            promise.get_future().then(context.get_executor(), [part = Observed(counts)](int value) {
+                return value;
+            });
         // Told while the context is being destroyed, and posts to it.
-        later = chained.or_else(context.get_executor(), [](const std::exception_ptr&) { return 1; });
+        later =
+            chained.or_else(context.get_executor(), [](const std::exception_ptr&) { return 1; });
         promise.set_result(1);
     }
     BOOST_CHECK_THROW(chained.result(), BrokenExecutor);
@@ -428,9 +444,8 @@ BOOST_AUTO_TEST_CASE(moves_the_value_when_nobody_else_reads_it) {
     ObjectCounts counts;
     boost::asio::io_context context;
     Promise<int> promise;
-    const auto value = promise.get_future()
-                           .then([&](int v) { return Observed(counts, v); })
-                           .then(context.get_executor(), [](Observed o) { return o.value(); });
+    const auto value = promise.get_future().then([&](int v) { return Observed(counts, v); }
+    ).then(context.get_executor(), [](Observed o) { return o.value(); });
     promise.set_result(6);
     context.run();
     BOOST_TEST(value.result() == 6);
@@ -444,8 +459,9 @@ BOOST_AUTO_TEST_CASE(takes_strands_and_pools_and_passes_errors) {
     Promise<int> promise;
     const auto value = promise.get_future().then(strand, [](int v) { return v + 1; });
     const auto replaced =
-        value.then(pool.get_executor(), [](int) -> int { throw std::out_of_range("thrown"); })
-            .or_else(strand, [](const std::exception_ptr&) { return -1; });
+        value.then(
+                 pool.get_executor(), [](int) -> int { throw std::out_of_range("thrown"); }
+        ).or_else(strand, [](const std::exception_ptr&) { return -1; });
     promise.set_result(1);
     BOOST_TEST(value.result(test::generous) == 2);
     BOOST_TEST(replaced.result(test::generous) == -1);

@@ -38,8 +38,8 @@ void post_to(const AsioExecutor& executor, Fn fn) {
 /// An Asio operation that waits for a future: the waiter that holds the completion handler.
 ///
 /// Its memory comes from the handler's associated allocator and is given back before the handler
-/// runs. The handler's executor is kept from running out of work meanwhile, and runs the handler; it
-/// is never run inside the initiating call, nor inside the emission of a cancellation.
+/// runs. The handler's executor is kept from running out of work meanwhile, and runs the handler;
+/// it is never run inside the initiating call, nor inside the emission of a cancellation.
 ///
 /// @tparam Deliver  Callable as `deliver(handler, aborted)`: calls the handler with its arguments.
 template <class Deliver, class Handler>
@@ -55,25 +55,24 @@ private:
     using FallbackExecutor = boost::asio::system_executor;
     using FallbackAllocator = boost::asio::recycling_allocator<void>;
     using AsioExecutor = boost::asio::associated_executor_t<Handler, FallbackExecutor>;
-    using Allocator = typename std::allocator_traits<boost::asio::associated_allocator_t<
-        Handler,
-        FallbackAllocator>>::template rebind_alloc<AsyncOperation>;
+    using Allocator = typename std::allocator_traits<
+        boost::asio::associated_allocator_t<Handler, FallbackAllocator>>::
+        template rebind_alloc<AsyncOperation>;
 
     enum class Via { dispatch, post };
 
     /// What is put into the cancellation slot. The slot may keep it long after the operation ended;
-    /// it never touches the operation then, as the state no longer knows it. The slot is used by one
-    /// thread at a time, so forgetting the operation after the first signal needs no lock.
+    /// it never touches the operation then, as the state no longer knows it. The slot is used by
+    /// one thread at a time, so forgetting the operation after the first signal needs no lock.
     class Abort {
     public:
         Abort(StateBase& state, AsyncOperation& operation)
-            : state_(&state),
-              operation_(&operation) {}
+            : state_(&state), operation_(&operation) {}
 
         void operator()(boost::asio::cancellation_type type) {
             using boost::asio::cancellation_type;
-            constexpr auto accepted = cancellation_type::terminal | cancellation_type::partial |
-                                      cancellation_type::total;
+            constexpr auto accepted =
+                cancellation_type::terminal | cancellation_type::partial | cancellation_type::total;
             if ((type & accepted) == cancellation_type::none || operation_ == nullptr) {
                 return;
             }
@@ -135,7 +134,8 @@ void AsyncOperation<Deliver, Handler>::start(StateBase& state, Deliver deliver, 
     AsyncOperation* operation = std::allocator_traits<Allocator>::allocate(allocator, 1);
     auto slot = boost::asio::get_associated_cancellation_slot(handler);
     try {
-        ::new (static_cast<void*>(operation)) AsyncOperation(std::move(deliver), std::move(handler));
+        ::new (static_cast<void*>(operation))
+            AsyncOperation(std::move(deliver), std::move(handler));
     } catch (...) {
         std::allocator_traits<Allocator>::deallocate(allocator, operation, 1);
         throw;

@@ -8,13 +8,13 @@
 /// @file
 /// `co_await future` inside `asio::awaitable`, for lvalues too and for every type of value.
 ///
-/// This is the one header that reaches into `asio::detail`. Asio's own `awaitable_async_op` would do,
-/// as a Future is an asynchronous operation, but up to the newest release it rejects lvalue operands,
-/// and in Boost 1.81 it does not compile for the signature `void(std::exception_ptr, T)`. The partial
-/// specialisation below waits by `async_wait`, whose signature is fine everywhere, and reads the value
-/// when the coroutine resumes, so that T needs no default constructor either. `co_await
-/// f.async_result()` says the same without it; defining COFUTURES_NO_AWAIT_SPECIALIZATION leaves it
-/// out.
+/// This is the one header that reaches into `asio::detail`. Asio's own `awaitable_async_op` would
+/// do, as a Future is an asynchronous operation, but up to the newest release it rejects lvalue
+/// operands, and in Boost 1.81 it does not compile for the signature `void(std::exception_ptr, T)`.
+/// The partial specialisation below waits by `async_wait`, whose signature is fine everywhere, and
+/// reads the value when the coroutine resumes, so that T needs no default constructor either.
+/// `co_await f.async_result()` says the same without it; defining COFUTURES_NO_AWAIT_SPECIALIZATION
+/// leaves it out.
 
 namespace cofutures {
 
@@ -34,8 +34,7 @@ class boost::asio::detail::awaitable_async_op<Signature, cofutures::Future<T>, E
 public:
     template <class F, class... Location>
     awaitable_async_op(F&& future, awaitable_frame_base<Executor>* frame, const Location&...)
-        : future_(std::forward<F>(future)),
-          frame_(frame) {}
+        : future_(std::forward<F>(future)), frame_(frame) {}
 
     bool await_ready() const { return future_.done(); }
 

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <cofutures/error.hpp>
 #include <cofutures/detail/async_operation.hpp>
 #include <cofutures/detail/callback_error.hpp>
 #include <cofutures/detail/state.hpp>
-#include <cofutures/error.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
 
@@ -18,10 +18,16 @@ namespace cofutures::detail {
 /// Result of a then-function on a T.
 template <class Fn, class T>
 struct ThenResult {
+    static_assert(
+        std::is_invocable_v<Fn, T>, "then: the function cannot be called with the future's value"
+    );
     using type = std::invoke_result_t<Fn, T>;
 };
 template <class Fn>
 struct ThenResult<Fn, void> {
+    static_assert(
+        std::is_invocable_v<Fn>, "then: the function of a future of void takes no argument"
+    );
     using type = std::invoke_result_t<Fn>;
 };
 template <class Fn, class T>
@@ -42,16 +48,15 @@ struct ThenStep {
         } else if constexpr (std::is_reference_v<T>) {
             return std::invoke(std::move(fn), upstream.value());
         } else {
-            using OnValue = std::invoke_result_t<Fn, T>;
-            if constexpr (std::is_copy_constructible_v<T> && std::is_invocable_r_v<OnValue, Fn, const T&>) {
+            // Not what the function returns: that may be an rvalue reference into its argument.
+            using Result = ThenValue<Fn, T>;
+            if constexpr (std::is_copy_constructible_v<T> && std::is_invocable_r_v<Result, Fn, const T&>) {
                 if (!upstream.has_sole_reader(in_callback)) {  // others read it: no copy is needed
                     const ReadGuard guard(upstream);
-                    return static_cast<OnValue>(std::invoke(std::move(fn), upstream.value()));
+                    return static_cast<Result>(std::invoke(std::move(fn), upstream.value()));
                 }
             }
-            return static_cast<OnValue>(
-                std::invoke(std::move(fn), upstream.take(in_callback))
-            );
+            return static_cast<Result>(std::invoke(std::move(fn), upstream.take(in_callback)));
         }
     }
 };
@@ -71,15 +76,13 @@ struct OrElseStep {
 /// Future of U that ends when another future has ended and a step was applied to its outcome.
 ///
 /// It is state and waiter in one allocation: it stands in the upstream future's list, which holds a
-/// reference to it, and keeps the upstream state so that it can leave when it is cancelled. Who ends
-/// its pending phase owns both.
+/// reference to it, and keeps the upstream state so that it can leave when it is cancelled. Who
+/// ends its pending phase owns both.
 template <class U, class T, class Step>
 class Continuation : public State<U>, public Waiter {
 public:
     Continuation(State<T>& upstream, Step step)
-        : Waiter(Role::callback),
-          upstream_(&upstream),
-          step_(std::move(step)) {}
+        : Waiter(Role::callback), upstream_(&upstream), step_(std::move(step)) {}
 
     /// Begins to wait; applies the step at once if the upstream future is done.
     void start() {
@@ -160,8 +163,7 @@ template <class U, class T, class Step, class AsioExecutor>
 class ContinuationOn final : public Continuation<U, T, Step> {
 public:
     ContinuationOn(State<T>& upstream, Step step, const AsioExecutor& executor)
-        : Continuation<U, T, Step>(upstream, std::move(step)),
-          work_(executor) {}
+        : Continuation<U, T, Step>(upstream, std::move(step)), work_(executor) {}
 
     void notify(StateBase& upstream) noexcept override {
         Posted posted(*this, static_cast<State<T>&>(upstream));
@@ -179,8 +181,7 @@ private:
     class Posted {
     public:
         Posted(ContinuationOn& continuation, State<T>& upstream)
-            : continuation_(&continuation, false),
-              upstream_(&upstream) {
+            : continuation_(&continuation, false), upstream_(&upstream) {
             upstream.add_handle();
         }
         Posted(Posted&& other) noexcept
@@ -209,7 +210,8 @@ private:
 
     void will_not_be_notified() noexcept override { work_.reset(); }
 
-    boost::asio::executor_work_guard<AsioExecutor> work_;  // notify()'s, once that is certain to come
+    boost::asio::executor_work_guard<AsioExecutor>
+        work_;  // notify()'s, once that is certain to come
 };
 
 }  // namespace cofutures::detail

@@ -58,10 +58,9 @@ struct ResultSignature<void> {
 struct DeliverDone {
     template <class Handler>
     void operator()(Handler&& handler, bool aborted) {
-        std::forward<Handler>(handler)(
-            aborted ? boost::system::error_code(boost::asio::error::operation_aborted)
-                    : boost::system::error_code()
-        );
+        std::forward<Handler>(handler
+        )(aborted ? boost::system::error_code(boost::asio::error::operation_aborted)
+                  : boost::system::error_code());
     }
 };
 

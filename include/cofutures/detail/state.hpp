@@ -67,7 +67,9 @@ public:
     /// else copied. Throws what the future holds instead.
     T take(bool in_callback = false) {
         throw_unless_returned();
-        if constexpr (std::is_copy_constructible_v<T>) {
+        if constexpr (std::is_trivially_copyable_v<T> && std::is_copy_constructible_v<T>) {
+            return value();  // moving is copying: the value may as well stay
+        } else if constexpr (std::is_copy_constructible_v<T>) {
             if (!has_sole_reader(in_callback)) {
                 const ReadGuard guard(*this);
                 return value();

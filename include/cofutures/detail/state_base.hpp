@@ -1,8 +1,8 @@
 #pragma once
 
+#include <cofutures/export.hpp>
 #include <cofutures/detail/deadline.hpp>
 #include <cofutures/detail/waiter.hpp>
-#include <cofutures/export.hpp>
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
@@ -28,7 +28,8 @@ enum class Phase : std::uint32_t {
     raised,              ///< done, with an exception
 };
 
-/// What all futures of one call share, whatever the value's type: the phase, the waiters, the error.
+/// What all futures of one call share, whatever the value's type: the phase, the waiters, the
+/// error.
 ///
 /// One atomic word holds the phase and a lock bit for the list of waiters. Completing a future that
 /// nobody waits for is one compare-and-swap; the lock bit is held for a few instructions and never
@@ -36,7 +37,8 @@ enum class Phase : std::uint32_t {
 ///
 /// Two counts govern its life. *Handles* are the Future objects: when none is left nobody can read
 /// the value any more, and it is destroyed. *References* keep the memory: all handles together hold
-/// one, and so do a queue that the task stands in, the thread that runs it, and a list that it is in.
+/// one, and so do a queue that the task stands in, the thread that runs it, and a list that it is
+/// in.
 class COFUTURES_EXPORT StateBase {
 public:
     StateBase(const StateBase&) = delete;
@@ -57,8 +59,8 @@ public:
         return now == Phase::cancelled || now == Phase::cancelled_notified;
     }
 
-    /// Cancels it if it has not begun; true if it is, or already was, cancelled, or is being cancelled
-    /// by another thread that has yet to destroy the callable.
+    /// Cancels it if it has not begun; true if it is, or already was, cancelled, or is being
+    /// cancelled by another thread that has yet to destroy the callable.
     bool cancel() noexcept;
 
     /// Blocks until done or the deadline passes; says whether it is done.
@@ -70,7 +72,8 @@ public:
     /// Throws what the future holds unless it holds a value.
     void throw_unless_returned() const;
 
-    /// Asks the running task to stop, through its std::stop_token; true if it has one and is not done.
+    /// Asks the running task to stop, through its std::stop_token; true if it has one and is not
+    /// done.
     virtual bool request_stop() noexcept { return false; }
 
     /// Writes Python's repr, `<Future at 0x.. state=pending>`; `value_type` names what it returned.
