@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cofutures/detail/task.hpp>
 #include <cofutures/executor.hpp>
 #include <cofutures/export.hpp>
 #include <cofutures/future.hpp>
+#include <cofutures/detail/task.hpp>
 
 #include <boost/asio/thread_pool.hpp>
 
@@ -23,12 +23,12 @@ class ThreadPool;
 struct ThreadPoolOptions {
     /// The most threads it may have, at least 1. Default: the processors that this process may use
     /// plus 4, at most 32.
-    std::optional<int> max_workers;
+    std::optional<int> max_workers{};
     /// Threads are named `thread_name_prefix_0`, `_1`, ... Default: `ThreadPoolExecutor-N`, where N
     /// counts the pools of the process. Where the system cuts names, the number stays.
-    std::string thread_name_prefix;
+    std::string thread_name_prefix{};
     /// Called in each thread before its first task. If it throws the pool breaks.
-    std::function<void()> initializer;
+    std::function<void()> initializer{};
 };
 
 /// Runs calls on threads: `asio::thread_pool` with futures, and a queue of its own.
@@ -39,8 +39,8 @@ struct ThreadPoolOptions {
 /// assert(three.result() == 3);
 /// @endcode
 ///
-/// Threads start on demand, one when a call finds none idle; an idle thread is used first. Calls begin
-/// in the order submitted, exactly so with one thread; with several, neighbours may swap.
+/// Threads start on demand, one when a call finds none idle; an idle thread is used first. Calls
+/// begin in the order submitted, exactly so with one thread; with several, neighbours may swap.
 ///
 /// **Asio.** `get_executor()` gives an Asio executor on the same threads, for timers, sockets and
 /// coroutines; submitted calls leave it its turn.
@@ -76,7 +76,7 @@ public:
     /// @throws BrokenThreadPool  if an initializer failed, with its exception nested.
     /// @throws std::system_error if there is no thread yet and none can be started.
     template <class Fn, class... Args>
-        requires detail::Submittable<Fn, Args...>
+    requires detail::Submittable<Fn, Args...>
     auto submit(Fn&& fn, Args&&... args) -> Future<detail::TaskValue<Fn, Args...>> {
         return enqueue_task(detail::make_task(std::forward<Fn>(fn), std::forward<Args>(args)...));
     }
@@ -89,13 +89,14 @@ public:
 
     /// An Asio executor on this pool's threads: for post, dispatch, co_spawn, timers, sockets.
     ///
-    /// The first call starts all threads, as Asio cannot tell when one is wanted. While handlers use
-    /// the executor, submitted calls give way to them at short intervals.
+    /// The first call starts all threads, as Asio cannot tell when one is wanted. While handlers
+    /// use the executor, submitted calls give way to them at short intervals.
     ///
     /// @throws std::system_error  if no thread can be started.
     [[nodiscard]] executor_type get_executor();
 
 protected:
+    [[nodiscard]] std::shared_ptr<detail::TaskSink> task_sink() override;
     void enqueue(detail::StatePtr task) override;
 
 private:

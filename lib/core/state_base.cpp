@@ -5,10 +5,12 @@
 #include "core/blocking_waiter.hpp"
 #include "core/completion_scope.hpp"
 #include "core/spin.hpp"
+#include "core/wait_graph.hpp"
 
 #include <boost/assert.hpp>
 #include <boost/core/demangle.hpp>
 
+#include <optional>
 #include <ostream>
 #include <thread>
 #include <typeinfo>
@@ -80,6 +82,12 @@ bool StateBase::lock_unless_done() noexcept {
                    )) {
             return true;
         }
+    }
+}
+
+void StateBase::wait_for_readers() const noexcept {
+    while ((word_.load(std::memory_order_acquire) & lock_bit) != 0) {
+        std::this_thread::yield();
     }
 }
 
@@ -250,6 +258,25 @@ void StateBase::finish_continuation_with_error(std::exception_ptr error) noexcep
     publish(Phase::raised, true);
 }
 
+// --- running ------------------------------------------------------------------------------------
+
+bool StateBase::begin_run(StateBase*& outer) noexcept {
+    if (!try_claim()) {
+        return false;
+    }
+    if (WorkerContext* worker = WorkerContext::current()) {
+        set_place(worker);
+        outer = worker->run(this);
+    }
+    return true;
+}
+
+void StateBase::end_run(StateBase* outer) noexcept {
+    if (WorkerContext* worker = WorkerContext::current()) {
+        worker->run(outer);
+    }
+}
+
 // --- waiting and reading ------------------------------------------------------------------------
 
 bool StateBase::wait(const Deadline& deadline) {
@@ -261,8 +288,16 @@ bool StateBase::wait(const Deadline& deadline) {
     if (has_passed(deadline)) {
         return done();
     }
+    WorkerContext* worker = WorkerContext::current();
+    while (worker != nullptr && !done() && run_dependency_in_place(*this, *worker)) {
+    }
     if (spin_until([this] { return done(); })) {
         return true;
+    }
+    // A wait with a deadline ends by itself.
+    std::optional<WaitEdge> edge;
+    if (worker != nullptr && !deadline) {
+        edge.emplace(*worker, *this);
     }
     BlockingWaiter waiter;
     if (!add(waiter)) {

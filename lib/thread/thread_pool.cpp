@@ -9,8 +9,6 @@
 #include <boost/assert.hpp>
 
 #include <chrono>
-#include <cstdio>
-#include <system_error>
 #include <utility>
 
 namespace cofutures::thread {
@@ -39,19 +37,17 @@ std::exception_ptr broken_by(const std::exception_ptr& cause) {
 
 }  // namespace
 
-constinit thread_local const ThreadPool* ThreadPool::current_ = nullptr;
-
 ThreadPool::ThreadPool(Config config) : config_(std::move(config)) {}
 
 ThreadPool::~ThreadPool() {
     BOOST_ASSERT_MSG(queue_.empty(), "the executor shuts down before it lets go of the pool");
     // Threads are left only if the executor was destroyed inside one of its own tasks. The last of
     // them to end is the one that gets here; it cannot join itself, and has nothing left to do.
-    for (std::thread& thread : threads_) {
-        if (thread.get_id() == std::this_thread::get_id()) {
-            thread.detach();
-        } else if (thread.joinable()) {
-            thread.join();
+    for (Worker& worker : workers_) {
+        if (worker.thread.get_id() == std::this_thread::get_id()) {
+            worker.thread.detach();
+        } else if (worker.thread.joinable()) {
+            worker.thread.join();
         }
     }
 }
@@ -68,57 +64,71 @@ void ThreadPool::check_open() const {
 }
 
 void ThreadPool::submit(detail::StatePtr task) {
-    Wake wake = Wake::nobody;
+    task->set_place(this);
+    Drainer* called = nullptr;
     {
         const std::lock_guard lock(mutex_);
         check_open();
-        if (searching_ == 0) {
-            wake = call_for_help();
+        if (searching_ == 0 && queue_.size() >= arriving_) {
+            called = call_for_help();
         }
         queue_.push(std::move(task));
         queue_filled_.store(true, std::memory_order_relaxed);
     }
-    act(wake);
+    wake(called);
 }
 
-// Under the mutex: gets one more drainer, on an idle thread or a new one, if there can be one.
-ThreadPool::Wake ThreadPool::call_for_help() {
-    if (drainers_ == threads_started_) {
-        if (threads_started_ == config_.max_threads) {
-            return Wake::nobody;
-        }
+// Under the mutex: takes one more drainer, of an idle thread or a new one; null if there is none.
+// The caller wakes it when the mutex is free.
+Drainer* ThreadPool::call_for_help() {
+    if (free_drainers_ == nullptr && workers_.size() < config_.max_threads) {
         try {
             start_thread();
-        } catch (const std::system_error&) {
-            if (threads_started_ == 0) {
+        } catch (...) {
+            if (workers_.empty()) {
                 throw;
             }
-            return Wake::nobody;  // those that there are will do the work
+            // Those that there are will do the work.
         }
     }
-    ++drainers_;
-    return Wake::drainer;
+    Drainer* drainer = free_drainers_;
+    if (drainer != nullptr) {
+        free_drainers_ = drainer->next_free;
+        ++drainers_;
+        drainer->is_arriving = true;
+        ++arriving_;
+    }
+    return drainer;
 }
 
-// Under the mutex, so that nobody shuts down in between.
+// Under the mutex.
 void ThreadPool::start_thread() {
-    threads_.reserve(config_.max_threads);
-    threads_.emplace_back([self = shared_from_this(), index = threads_started_]() mutable {
+    Worker& worker = workers_.emplace_back([self = shared_from_this(), index = workers_.size()] {
         self->run_thread(index);
     });
-    ++threads_started_;
+    worker.drainer.next_free = std::exchange(free_drainers_, &worker.drainer);
 }
 
-void ThreadPool::act(Wake wake) {
-    if (wake == Wake::drainer) {
-        boost::asio::post(asio_, [this] { drain(); });
+struct ThreadPool::Drain {
+    using allocator_type = Drainer::Allocator<void>;
+
+    allocator_type get_allocator() const noexcept { return allocator_type(*drainer); }
+    void operator()() const noexcept { pool->drain(*drainer); }
+
+    ThreadPool* pool;
+    Drainer* drainer;
+};
+
+void ThreadPool::wake(Drainer* drainer) noexcept {
+    if (drainer != nullptr) {
+        boost::asio::post(asio_, Drain{this, drainer});
     }
 }
 
 // --- threads ------------------------------------------------------------------------------------
 
 void ThreadPool::run_thread(std::size_t index) noexcept {
-    current_ = this;
+    const detail::WorkerContext context(*this);
     detail::name_this_thread(config_.name_prefix, index);
     if (config_.initializer) {
         try {
@@ -129,6 +139,13 @@ void ThreadPool::run_thread(std::size_t index) noexcept {
         }
     }
     asio_.attach();
+}
+
+// A thread that is there only as another one's stack is full goes by that one's name.
+void ThreadPool::prepare_substitute() {
+    if (config_.initializer) {
+        config_.initializer();
+    }
 }
 
 void ThreadPool::fail_initializer(std::exception_ptr cause) noexcept {
@@ -148,21 +165,25 @@ void ThreadPool::fail_initializer(std::exception_ptr cause) noexcept {
 
 // --- draining -----------------------------------------------------------------------------------
 
-void ThreadPool::drain() noexcept {
+void ThreadPool::drain(Drainer& drainer) noexcept {
     const bool limited = shared_with_asio_.load(std::memory_order_relaxed);
-    const auto end_of_turn = limited ? Clock::now() + turn_length : Clock::time_point::max();
-    while (const detail::StatePtr task = next_task()) {
+    // Handlers that come up in the middle of an unlimited turn get theirs after the task.
+    const auto end_of_turn = limited ? Clock::now() + turn_length : Clock::time_point::min();
+    while (const detail::StatePtr task = next_task(drainer)) {
         task->run();
-        if (limited && Clock::now() >= end_of_turn) {
-            act(Wake::drainer);  // go on behind those that wait for their turn
+        if (shared_with_asio_.load(std::memory_order_relaxed) && Clock::now() >= end_of_turn) {
+            wake(&drainer);  // go on behind those that wait for their turn
             return;
         }
     }
 }
 
 // The next task to run; null if there is none, and the caller is then no drainer any more.
-detail::StatePtr ThreadPool::next_task() noexcept {
+detail::StatePtr ThreadPool::next_task(Drainer& drainer) noexcept {
     std::unique_lock lock(mutex_);
+    if (std::exchange(drainer.is_arriving, false)) {
+        --arriving_;
+    }
     if (queue_.empty() && searching_ == 0) {
         ++searching_;
         lock.unlock();
@@ -171,7 +192,9 @@ detail::StatePtr ThreadPool::next_task() noexcept {
         --searching_;
     }
     if (queue_.empty()) {
+        drainer.next_free = std::exchange(free_drainers_, &drainer);
         --drainers_;
+        let_threads_go();
         return nullptr;
     }
     return take_task(lock);
@@ -179,25 +202,33 @@ detail::StatePtr ThreadPool::next_task() noexcept {
 
 detail::StatePtr ThreadPool::take_task(std::unique_lock<std::mutex>& lock) noexcept {
     detail::StatePtr task = queue_.pop();
-    Wake wake = Wake::nobody;
+    Drainer* called = nullptr;
     if (queue_.empty()) {
         queue_filled_.store(false, std::memory_order_relaxed);
-    } else if (searching_ == 0) {
-        wake = call_for_help();
+    } else if (searching_ == 0 && queue_.size() > arriving_) {
+        called = call_for_help();
     }
     lock.unlock();
-    act(wake);
+    wake(called);
     return task;
 }
 
 // --- Asio and the end ---------------------------------------------------------------------------
 
 boost::asio::thread_pool::executor_type ThreadPool::executor() {
-    if (!shared_with_asio_.exchange(true)) {
+    if (!shared_with_asio_.load(std::memory_order_relaxed)) {
         const std::lock_guard lock(mutex_);
-        while (!shut_down_ && threads_started_ < config_.max_threads) {
-            start_thread();
+        try {
+            while (!shut_down_ && workers_.size() < config_.max_threads) {
+                start_thread();
+            }
+        } catch (...) {
+            if (workers_.empty()) {
+                throw;
+            }
+            // Those that there are will run the handlers.
         }
+        shared_with_asio_.store(true, std::memory_order_relaxed);
     }
     return asio_.get_executor();
 }
@@ -205,15 +236,15 @@ boost::asio::thread_pool::executor_type ThreadPool::executor() {
 void ThreadPool::shutdown(bool wait, bool cancel_pending) {
     if (wait && runs_this_thread()) {
         throw DeadlockError(
-            "shutdown(wait=true) was called inside a task of the same pool, which would wait for itself; "
-            "call shutdown(false) there"
+            "shutdown(wait=true) was called inside a task of the same pool, which would wait for "
+            "itself; call shutdown(false) there"
         );
     }
     TaskQueue cancelled;
-    bool first = false;
     {
         const std::lock_guard lock(mutex_);
-        first = !std::exchange(shut_down_, true);
+        shut_down_ = true;
+        let_threads_go();
         if (cancel_pending) {
             queue_filled_.store(false, std::memory_order_relaxed);
             std::swap(cancelled, queue_);
@@ -222,17 +253,35 @@ void ThreadPool::shutdown(bool wait, bool cancel_pending) {
     while (const detail::StatePtr task = cancelled.pop()) {
         task->cancel();
     }
-    if (first) {
-        // Gives back the work that keeps the threads in Asio. They leave when no handler is left, and
-        // drainers are handlers. Once only: Boost 1.81 would count it twice.
+    if (wait) {
+        join_threads();
+    }
+}
+
+// Under the mutex: gives back the work that keeps threads in Asio, when there will be no more
+// calls. They leave when no handler is left either. It must not be while a drainer is called and
+// not yet posted: Asio runs nothing that is posted after all threads were let go.
+void ThreadPool::let_threads_go() noexcept {
+    // Once only: Boost 1.81 would count it twice.
+    if (shut_down_ && drainers_ == 0 && !std::exchange(threads_let_go_, true)) {
         asio_.wait();
     }
-    if (wait) {
-        const std::lock_guard lock(join_mutex_);
-        for (std::thread& thread : threads_) {
-            if (thread.joinable()) {
-                thread.join();
+}
+
+void ThreadPool::join_threads() {
+    const std::lock_guard joining(join_mutex_);
+    // Drainers may start threads for what is still queued, but not after the last thread has ended.
+    for (std::size_t joined = 0;; ++joined) {
+        Worker* worker = nullptr;
+        {
+            const std::lock_guard lock(mutex_);
+            if (joined == workers_.size()) {
+                return;
             }
+            worker = &workers_[joined];
+        }
+        if (worker->thread.joinable()) {
+            worker->thread.join();
         }
     }
 }

@@ -65,6 +65,10 @@ ThreadPoolExecutor::executor_type ThreadPoolExecutor::get_executor() {
     return pool_->executor();
 }
 
+std::shared_ptr<detail::TaskSink> ThreadPoolExecutor::task_sink() {
+    return pool_;
+}
+
 void ThreadPoolExecutor::enqueue(detail::StatePtr task) {
     pool_->submit(std::move(task));
 }

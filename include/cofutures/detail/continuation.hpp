@@ -93,6 +93,12 @@ public:
         }
     }
 
+    [[nodiscard]] Dependencies dependencies() override {
+        Dependencies needs;
+        this->read_while_pending([&] { needs.futures.push_back(upstream_); });
+        return needs;
+    }
+
     void notify(StateBase& upstream) noexcept override {
         const StatePtr self(this, false);
         apply(static_cast<State<T>&>(upstream), true);
@@ -103,6 +109,7 @@ protected:
         if (!this->try_claim()) {
             return;
         }
+        this->wait_for_readers();
         upstream_.reset();
         const Phase outcome = upstream.phase();
         std::exception_ptr error;
@@ -144,6 +151,7 @@ private:
     }
 
     void destroy_work() noexcept override {
+        this->wait_for_readers();
         step_.reset();
         if (upstream_->remove(*this)) {
             will_not_be_notified();

@@ -10,11 +10,24 @@
 #include <cstdint>
 #include <exception>
 #include <iosfwd>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace cofutures::detail {
 
 class RemoteTask;
+class StateBase;
+class TaskPlace;
+
+/// A counted reference to a state: keeps the memory, not the value.
+using StatePtr = boost::intrusive_ptr<StateBase>;
+
+/// What has to end before a future can end; no futures for one that depends on none.
+struct Dependencies {
+    std::vector<StatePtr> futures;
+    bool any_suffices = false;  ///< one of them may be enough
+};
 
 /// Where a future is in its life.
 enum class Phase : std::uint32_t {
@@ -115,6 +128,21 @@ public:
     /// Runs the task, unless it was cancelled. A state without a callable does nothing.
     virtual void run() noexcept {}
 
+    /// Says where the task is: the pool in whose queue it stands, then the worker that runs it.
+    /// Null for what no pool of this process runs.
+    void set_place(const TaskPlace* place) noexcept {
+        place_.store(place, std::memory_order_relaxed);
+    }
+    [[nodiscard]] const TaskPlace* place() const noexcept {
+        return place_.load(std::memory_order_relaxed);
+    }
+
+    /// What this future waits for, while it is pending. May be asked at any time.
+    [[nodiscard]] virtual Dependencies dependencies() { return {}; }
+
+    /// What to call the task in a message.
+    [[nodiscard]] virtual std::string label() const { return "a future"; }
+
     /// The face that a process pool sends through; null if the task cannot leave the process.
     virtual RemoteTask* remote() noexcept { return nullptr; }
 
@@ -166,6 +194,24 @@ protected:
     void finish_continuation_with_error(std::exception_ptr error) noexcept;
     void finish_continuation_cancelled() noexcept { publish(Phase::cancelled, true); }
 
+    /// Claims the task for the calling thread, which runs it until end_run(). False as try_claim().
+    bool begin_run(StateBase*& outer) noexcept;
+    static void end_run(StateBase* outer) noexcept;
+
+    /// Calls `read()` if the future is pending; it stays so, or its claimer waits, until it
+    /// returns.
+    template <class Read>
+    void read_while_pending(Read read) {
+        if (lock_unless_done()) {
+            const Unlock unlock{*this};
+            if (phase() == Phase::pending) {
+                read();
+            }
+        }
+    }
+    /// By the claimer, before it changes what `read_while_pending` reads.
+    void wait_for_readers() const noexcept;
+
     /// Whether one Future is all that can still read the value.
     [[nodiscard]] bool read_by_one_handle() const noexcept {
         return handles_.load(std::memory_order_acquire) == 1 &&
@@ -216,6 +262,11 @@ private:
         return (word & ~phase_mask) | static_cast<std::uint32_t>(phase);
     }
 
+    struct Unlock {
+        StateBase& state;
+        ~Unlock() { state.unlock(0); }
+    };
+
     bool change_phase(Phase from, Phase to) noexcept;
     bool lock_unless_done() noexcept;
     void unlock(std::uint32_t changed_bits) noexcept;
@@ -228,6 +279,7 @@ private:
     std::atomic<std::uint32_t> references_{0};
     std::atomic<std::uint32_t> handles_{0};
     std::atomic<std::uint32_t> word_{0};
+    std::atomic<const TaskPlace*> place_{nullptr};
     WaiterList waiters_;        // guarded by lock_bit until the phase is final; then the finisher's
     std::exception_ptr error_;  // written before the phase becomes `raised`
 };
@@ -238,8 +290,5 @@ inline void intrusive_ptr_add_ref(StateBase* state) noexcept {
 inline void intrusive_ptr_release(StateBase* state) noexcept {
     state->release_reference();
 }
-
-/// A counted reference to a state: keeps the memory, not the value.
-using StatePtr = boost::intrusive_ptr<StateBase>;
 
 }  // namespace cofutures::detail

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cofutures/detail/state.hpp>
+#include <cofutures/detail/type_label.hpp>
 
 #include <exception>
 #include <functional>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -20,22 +22,18 @@ inline constexpr bool takes_stop_token =
 /// Whether `submit(fn, args...)` has a call to make, of decayed copies passed as rvalues.
 template <class Fn, class... Args>
 concept Submittable = std::is_invocable_v<std::decay_t<Fn>, std::decay_t<Args>...> ||
-                      std::is_invocable_v<std::decay_t<Fn>, std::stop_token, std::decay_t<Args>...>;
+    std::is_invocable_v<std::decay_t<Fn>, std::stop_token, std::decay_t<Args>...>;
 
 template <class Fn, class... Args>
-struct CallResult {
-    using type = std::invoke_result_t<Fn, Args...>;
-};
+struct CallResult : std::invoke_result<Fn, Args...> {};
 template <class Fn, class... Args>
-    requires takes_stop_token<Fn, Args...>
-struct CallResult<Fn, Args...> {
-    using type = std::invoke_result_t<Fn, std::stop_token, Args...>;
+requires takes_stop_token<Fn, Args...>
+struct CallResult<Fn, Args...> : std::invoke_result<Fn, std::stop_token, Args...> {
 };
 
 /// The T of the Future<T> that a submitted call gives.
 template <class Fn, class... Args>
-using TaskValue =
-    FutureValue<typename CallResult<std::decay_t<Fn>, std::decay_t<Args>...>::type>;
+using TaskValue = FutureValue<typename CallResult<std::decay_t<Fn>, std::decay_t<Args>...>::type>;
 
 /// A call that is to be run: state, callable, arguments and result in one allocation.
 ///
@@ -45,11 +43,11 @@ template <class T, class Fn, class... Args>
 class Task : public State<T> {
 public:
     template <class F, class... A>
-    explicit Task(F&& fn, A&&... args)
-        : work_(std::forward<F>(fn), std::forward<A>(args)...) {}
+    explicit Task(F&& fn, A&&... args) : work_(std::forward<F>(fn), std::forward<A>(args)...) {}
 
     void run() noexcept override {
-        if (!this->try_claim()) {
+        StateBase* outer = nullptr;
+        if (!this->begin_run(outer)) {
             return;
         }
         std::exception_ptr error;
@@ -59,12 +57,15 @@ public:
             error = std::current_exception();
         }
         destroy_work();
+        this->end_run(outer);
         if (error) {
             this->finish_with_error(std::move(error));
         } else {
             this->finish_with_value();
         }
     }
+
+    [[nodiscard]] std::string label() const override { return type_label<Fn>(); }
 
     bool request_stop() noexcept override {
         if constexpr (with_token) {
@@ -102,16 +103,20 @@ private:
     struct NoToken {};
 
     decltype(auto) call() {
-        return std::apply(
-            [this](Fn& fn, Args&... args) -> decltype(auto) {
-                if constexpr (with_token) {
-                    return std::invoke(std::move(fn), stop_.get_token(), std::move(args)...);
-                } else {
-                    return std::invoke(std::move(fn), std::move(args)...);
-                }
-            },
-            work_
-        );
+        const auto invoke = [](auto&... parts) -> decltype(auto) {
+            return std::invoke(std::move(parts)...);
+        };
+        if constexpr (with_token) {
+            return std::apply(
+                [&](Fn& fn, Args&... args) -> decltype(auto) {
+                    std::stop_token token = stop_.get_token();
+                    return invoke(fn, token, args...);
+                },
+                work_
+            );
+        } else {
+            return std::apply(invoke, work_);
+        }
     }
 
     // Outside of the union: a request may come while the work is being destroyed.

@@ -1,0 +1,214 @@
+#include "core/wait_graph.hpp"
+
+#include <cofutures/error.hpp>
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+#include <string>
+#include <system_error>
+#include <thread>
+
+namespace cofutures::detail {
+
+namespace {
+
+// Guards the workers of all pools and what they wait for. One for the process, as waits lead from
+// pool to pool; taken only by workers that are about to sleep, and when one starts or ends.
+constinit std::mutex graph_mutex;
+
+// Tasks run in place on top of each other until this much of the stack is used: a fraction of what
+// threads have by default.
+constexpr std::ptrdiff_t deep_stack_bytes = 1024 * 1024;
+
+thread_local constinit const char* stack_base = nullptr;
+
+}  // namespace
+
+/// A search for the calling worker in what `awaited` depends on. Under graph_mutex.
+class WaitGraph {
+public:
+    explicit WaitGraph(const WorkerContext& caller) : caller_(caller) {}
+
+    /// Whether `future` cannot end before the calling worker goes on.
+    bool is_stuck(const StatePtr& start) {
+        StatePtr future = start;
+        for (;;) {
+            if (future->done()) {
+                return false;
+            }
+            Dependencies needs = future->dependencies();
+            if (needs.futures.empty()) {
+                return is_stuck_at_its_place(*future);
+            }
+            if (needs.futures.size() > 1) {
+                const auto stuck = [this](const StatePtr& one) {
+                    return is_stuck(one);
+                };
+                return needs.any_suffices ? std::ranges::all_of(needs.futures, stuck)
+                                          : std::ranges::any_of(needs.futures, stuck);
+            }
+            future = std::move(needs.futures.front());
+        }
+    }
+
+    static void add(TaskPool& pool, const WorkerContext& worker) {
+        pool.workers_.push_back(&worker);
+    }
+    static void remove(TaskPool& pool, const WorkerContext& worker) {
+        std::erase(pool.workers_, &worker);
+    }
+    static void set_awaited(WorkerContext& worker, StateBase* awaited) {
+        worker.awaited_ = awaited;
+    }
+
+    [[nodiscard]] std::string describe() const {
+        std::string text = "the wait would never end: " + label(caller_);
+        for (auto it = path_.rbegin(); it != path_.rend(); ++it) {
+            text += *it == &caller_ ? ", which waits for " + label(caller_)
+                                    : ", which waits for " + label(**it);
+        }
+        return text;
+    }
+
+    void found(const WorkerContext& worker) { path_.push_back(&worker); }
+
+private:
+    bool is_stuck_at_its_place(const StateBase& future) {
+        const TaskPlace* place = future.place();
+        if (place == nullptr) {
+            return false;  // a promise, or work that is nobody's here: it may end at any time
+        }
+        if (const WorkerContext* worker = place->worker()) {
+            return is_stuck(*worker);
+        }
+        const auto& pool = static_cast<const TaskPool&>(*place);
+        return pool.workers_.size() >= pool.most_workers() &&
+               std::ranges::all_of(pool.workers_, [this](const WorkerContext* worker) {
+                   return is_stuck(*worker);
+               });
+    }
+
+    bool is_stuck(const WorkerContext& worker) {
+        if (&worker == &caller_) {
+            found(worker);
+            return true;
+        }
+        // One that is being looked at already is on another way to the caller, or on none.
+        if (worker.awaited_ == nullptr || !visited_.insert(&worker).second) {
+            return known_stuck_.contains(&worker);
+        }
+        if (!is_stuck(StatePtr(worker.awaited_))) {
+            return false;
+        }
+        known_stuck_.insert(&worker);
+        found(worker);
+        return true;
+    }
+
+    static std::string label(const WorkerContext& worker) {
+        return worker.task_ == nullptr ? std::string("a task") : '"' + worker.task_->label() + '"';
+    }
+
+    const WorkerContext& caller_;
+    std::set<const WorkerContext*> visited_;
+    std::set<const WorkerContext*> known_stuck_;
+    std::vector<const WorkerContext*> path_;  // from the caller back to what it waits for
+};
+
+WorkerContext::WorkerContext(TaskPool& pool) : pool_(pool) {
+    const char here = 0;
+    stack_base = &here;  // NOLINT: an address to measure from, never looked at
+    current_ = this;
+    const std::lock_guard lock(graph_mutex);
+    WaitGraph::add(pool_, *this);
+}
+
+WorkerContext::~WorkerContext() {
+    current_ = nullptr;
+    const std::lock_guard lock(graph_mutex);
+    WaitGraph::remove(pool_, *this);
+}
+
+bool WorkerContext::is_deep() const noexcept {
+    const char here = 0;
+    return std::abs(stack_base - &here) > deep_stack_bytes;
+}
+
+namespace {
+
+// Tasks that wait for tasks would need more stack with each: when much is in use, the next one runs
+// on a thread of its own, on which this one waits.
+bool run_on_fresh_stack(StateBase& task, WorkerContext& worker) {
+    bool ran = false;
+    try {
+        const WaitEdge edge(worker, task, WaitEdge::Unchecked());
+        std::thread([&] {
+            try {
+                worker.pool().prepare_substitute();
+                const WorkerContext substitute(worker.pool());
+                task.run();
+                ran = true;
+            } catch (...) {
+                ran = false;  // the initializer's: the task stays for a proper worker
+            }
+        }).join();
+    } catch (const std::system_error&) {
+        ran = false;  // no thread to be had: the task stays in the queue
+    }
+    return ran;
+}
+
+}  // namespace
+
+bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker) {
+    StatePtr future(&awaited);
+    for (;;) {
+        if (future->done()) {
+            return false;
+        }
+        Dependencies needs = future->dependencies();
+        if (needs.futures.empty()) {
+            if (future->place() != &worker.pool() || future->phase() != Phase::pending) {
+                return false;
+            }
+            if (worker.is_deep()) {
+                return run_on_fresh_stack(*future, worker);
+            }
+            future->run();
+            return true;
+        }
+        if (needs.futures.size() > 1) {
+            bool ran = false;
+            for (const StatePtr& one : needs.futures) {
+                if (future->done()) {
+                    break;
+                }
+                ran |= run_dependency_in_place(*one, worker);
+            }
+            return ran;
+        }
+        future = std::move(needs.futures.front());
+    }
+}
+
+WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited) : worker_(worker) {
+    const std::lock_guard lock(graph_mutex);
+    WaitGraph graph(worker);
+    if (graph.is_stuck(StatePtr(&awaited))) {
+        throw DeadlockError(graph.describe());
+    }
+    WaitGraph::set_awaited(worker_, &awaited);
+}
+
+WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited, Unchecked /*tag*/) : worker_(worker) {
+    const std::lock_guard lock(graph_mutex);
+    WaitGraph::set_awaited(worker_, &awaited);
+}
+
+WaitEdge::~WaitEdge() {
+    const std::lock_guard lock(graph_mutex);
+    WaitGraph::set_awaited(worker_, nullptr);
+}
+
+}  // namespace cofutures::detail

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "core/task_place.hpp"
+
+namespace cofutures::detail {
+
+/// Runs tasks, on the calling worker, that `awaited` depends on and that its pool has not begun:
+/// never a task that `awaited` does not need, as that might need what this thread holds.
+///
+/// @returns Whether it ran one.
+bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker);
+
+/// The calling worker waits without a deadline, as long as this object lives.
+///
+/// All such waits of the process make a graph: a worker waits for a future, whose task runs on a
+/// worker or stands in the queue of a pool, or which depends on other futures. The wait that would
+/// close a cycle in it is refused. A queued task counts as waiting for one of its pool's workers.
+class WaitEdge {
+public:
+    /// @throws DeadlockError  if the wait could never end; the text names the tasks.
+    WaitEdge(WorkerContext& worker, StateBase& awaited);
+    /// For a wait that is known to end if all others do.
+    struct Unchecked {};
+    WaitEdge(WorkerContext& worker, StateBase& awaited, Unchecked tag);
+    WaitEdge(const WaitEdge&) = delete;
+    WaitEdge& operator=(const WaitEdge&) = delete;
+    ~WaitEdge();
+
+private:
+    WorkerContext& worker_;
+};
+
+}  // namespace cofutures::detail

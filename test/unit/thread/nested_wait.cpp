@@ -1,0 +1,170 @@
+#include <cofutures/thread_pool_executor.hpp>
+
+#include <cofutures/wait.hpp>
+#include <cofutures/when_all.hpp>
+
+#define BOOST_TEST_MODULE nested_wait
+#include <boost/test/unit_test.hpp>
+
+#include "support/gate.hpp"
+#include "support/leak_check.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+using namespace cofutures;
+using namespace cofutures::test;
+using namespace std::chrono_literals;
+
+BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
+
+BOOST_AUTO_TEST_SUITE(test_nested_wait)
+
+// Python's documentation: "this will never complete because there is only one worker thread".
+BOOST_AUTO_TEST_CASE(a_task_may_wait_for_another_of_a_pool_with_one_thread) {
+    ThreadPoolExecutor pool(1);
+    const auto wait_on_future = [&pool] {
+        Future<int> f = pool.submit([] { return 5 * 5; });
+        return f.result();
+    };
+    BOOST_TEST(pool.submit(wait_on_future).result(generous) == 25);
+}
+
+BOOST_AUTO_TEST_CASE(the_awaited_task_runs_in_place_and_no_other_does) {
+    ThreadPoolExecutor pool(1);
+    std::vector<std::string> order;
+    auto outer = pool.submit([&] {
+        auto bystander = pool.submit([&] { order.emplace_back("bystander"); });
+        auto awaited = pool.submit([&] { order.emplace_back("awaited"); });
+        awaited.result();
+        order.emplace_back("outer");
+        return bystander;
+    });
+    outer.result(generous).result(generous);
+    BOOST_TEST(order == (std::vector<std::string>{"awaited", "outer", "bystander"}));
+}
+
+BOOST_AUTO_TEST_CASE(a_recursion_of_waits_ends_on_one_thread) {
+    ThreadPoolExecutor pool(1);
+    std::function<int(int)> fib = [&](int n) -> int {
+        if (n < 2) {
+            return n;
+        }
+        auto left = pool.submit(std::cref(fib), n - 1);
+        auto right = pool.submit(std::cref(fib), n - 2);
+        return left.result() + right.result();
+    };
+    BOOST_TEST(pool.submit(std::cref(fib), 12).result(generous) == 144);
+}
+
+BOOST_AUTO_TEST_CASE(waits_see_through_continuations_and_gatherings) {
+    ThreadPoolExecutor pool(1);
+    const auto twice = [](int n) {
+        return 2 * n;
+    };
+    auto outer = pool.submit([&] {
+        std::vector<Future<int>> parts;
+        for (int i = 0; i < 3; ++i) {
+            parts.push_back(pool.submit([i] { return i; }).then(twice));
+        }
+        return when_all(parts)
+            .then([](const std::vector<int>& all) { return all[0] + all[1] + all[2]; })
+            .result();
+    });
+    BOOST_TEST(outer.result(generous) == 6);
+}
+
+BOOST_AUTO_TEST_CASE(wait_and_as_completed_run_what_they_wait_for) {
+    ThreadPoolExecutor pool(1);
+    auto outer = pool.submit([&] {
+        std::vector<Future<int>> parts;
+        for (int i = 0; i < 4; ++i) {
+            parts.push_back(pool.submit([i] { return i; }));
+        }
+        auto [done, not_done] = wait(parts, ReturnWhen::FIRST_COMPLETED);
+        int sum = 0;
+        for (const Future<int>& part : as_completed(parts)) {
+            sum += part.result();
+        }
+        return done.empty() ? -1 : sum;
+    });
+    BOOST_TEST(outer.result(generous) == 6);
+}
+
+// Python's documentation: "b will never complete because it is waiting on a", and the other way
+// round.
+BOOST_AUTO_TEST_CASE(two_tasks_that_wait_for_each_other_are_found) {
+    ThreadPoolExecutor pool(2);
+    Promise<Future<int>> promise_a;
+    Promise<Future<int>> promise_b;
+    auto a = pool.submit([other = promise_b.get_future()] { return other.result().result() + 1; });
+    auto b = pool.submit([other = promise_a.get_future()] { return other.result().result() + 1; });
+    promise_a.set_result(a);
+    promise_b.set_result(b);
+    // One of the two waits is refused, and its error ends the other.
+    BOOST_CHECK_THROW(a.result(generous), DeadlockError);
+    BOOST_CHECK_THROW(b.result(generous), DeadlockError);
+}
+
+BOOST_AUTO_TEST_CASE(a_task_that_waits_for_itself_is_found) {
+    ThreadPoolExecutor pool(2);
+    Promise<Future<void>> promise;
+    auto self = pool.submit([me = promise.get_future()] { me.result().result(); });
+    promise.set_result(self);
+    BOOST_CHECK_THROW(self.result(generous), DeadlockError);
+}
+
+BOOST_AUTO_TEST_CASE(a_cycle_over_two_pools_is_found_and_names_its_tasks) {
+    ThreadPoolExecutor one(1);
+    ThreadPoolExecutor two(1);
+    Promise<Future<int>> promise_a;
+    Promise<Future<int>> promise_b;
+    auto a = one.submit([other = promise_b.get_future()] { return other.result().result(); });
+    auto b = two.submit([other = promise_a.get_future()] {
+        return other.result().then([](int n) { return n; }).result();
+    });
+    promise_a.set_result(a);
+    promise_b.set_result(b);
+    try {
+        a.result(generous);
+        BOOST_FAIL("it cannot return");
+    } catch (const DeadlockError& error) {
+        BOOST_TEST(std::string(error.what()).find("which waits for") != std::string::npos);
+    }
+    BOOST_CHECK_THROW(b.result(generous), DeadlockError);
+}
+
+BOOST_AUTO_TEST_CASE(a_task_that_no_thread_is_left_for_closes_a_cycle) {
+    ThreadPoolExecutor one(1);
+    ThreadPoolExecutor two(1);
+    // The thread of `one` waits for `b`; `b` waits for a task that only that thread could run.
+    auto a = one.submit([&] {
+        auto b = two.submit([&] { return one.submit([] { return 1; }).result(); });
+        return b.result();
+    });
+    BOOST_CHECK_THROW(a.result(generous), DeadlockError);
+}
+
+BOOST_AUTO_TEST_CASE(waiting_for_something_that_is_not_a_task_is_no_cycle) {
+    ThreadPoolExecutor pool(1);
+    Promise<int> promise;
+    Gate begun;
+    auto waiter = pool.submit([&] {
+        begun.open();
+        return promise.get_future().result();
+    });
+    begun.wait();
+    promise.set_result(3);
+    BOOST_TEST(waiter.result(generous) == 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_deep_chain_of_waits_does_not_overflow_the_stack) {
+    ThreadPoolExecutor pool(1);
+    std::function<int(int)> down = [&](int n) -> int {
+        return n == 0 ? 0 : 1 + pool.submit(std::cref(down), n - 1).result();
+    };
+    BOOST_TEST(pool.submit(std::cref(down), 20'000).result(generous) == 20'000);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
