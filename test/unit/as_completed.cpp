@@ -20,8 +20,8 @@
 
 using namespace cofutures;
 using namespace std::chrono_literals;
-using cofutures::test::generous;
 using cofutures::test::Gate;
+using cofutures::test::generous;
 using cofutures::test::LeakCheck;
 using cofutures::test::ObjectCounts;
 using cofutures::test::Observed;
@@ -268,6 +268,8 @@ BOOST_AUTO_TEST_CASE(takes_mixed_types) {
     BOOST_CHECK(order[1] == a);
 }
 
+// clang before 16 cannot compile libstdc++'s views.
+#if !defined(__clang__) || __clang_major__ >= 16
 BOOST_AUTO_TEST_CASE(works_with_views) {
     Several several(3);
     for (int i = 0; i < 3; ++i) {
@@ -275,18 +277,17 @@ BOOST_AUTO_TEST_CASE(works_with_views) {
     }
     int sum = 0;
     for (const int value :
-         cofutures::as_completed(several.futures) |
-             std::views::filter([](const Future<int>& f) { return f.result() != 2; }) |
-             std::views::transform([](const Future<int>& f) { return f.result(); })) {
+         cofutures::as_completed(several.futures) | std::views::filter([](const Future<int>& f) {
+             return f.result() != 2;
+         }) | std::views::transform([](const Future<int>& f) { return f.result(); })) {
         sum += value;
     }
     BOOST_TEST(sum == 4);
 }
+#endif
 
 BOOST_AUTO_TEST_CASE(refuses_an_empty_handle) {
-    BOOST_CHECK_THROW(
-        static_cast<void>(cofutures::as_completed(Futures(1))), InvalidStateError
-    );
+    BOOST_CHECK_THROW(static_cast<void>(cofutures::as_completed(Futures(1))), InvalidStateError);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

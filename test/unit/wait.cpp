@@ -38,8 +38,8 @@ using namespace std::chrono_literals;
 using cofutures::test::Gate;
 using cofutures::test::generous;
 using cofutures::test::LeakCheck;
-using cofutures::test::Observed;
 using cofutures::test::ObjectCounts;
+using cofutures::test::Observed;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
@@ -88,9 +88,8 @@ public:
             return *this;
         }
         void operator++(int) { ++*this; }
-        friend bool operator==(const Iterator& it, std::default_sentinel_t) {
-            return it.range->next_ == it.range->futures_.size();
-        }
+        friend bool operator==(const Iterator& it, std::default_sentinel_t) { return it.at_end(); }
+        [[nodiscard]] bool at_end() const { return range->next_ == range->futures_.size(); }
         ReadOnce* range = nullptr;
     };
 
@@ -237,9 +236,8 @@ BOOST_AUTO_TEST_CASE(inside_a_callback_sees_what_this_thread_has_put_off) {
     bool waited = false;
     future.add_done_callback([&] { waited = cofutures::wait(chained).not_done.empty(); });
     for (int i = 0; i < 3; ++i) {
-        chained.push_back(future.then([](int value) { return value; }).then([](int value) {
-            return value;
-        }));
+        chained.push_back(future.then([](int value) { return value; }
+        ).then([](int value) { return value; }));
     }
     promise.set_result(1);
     BOOST_TEST(waited);
@@ -264,12 +262,9 @@ BOOST_AUTO_TEST_CASE(takes_any_range) {
     BOOST_CHECK(all_done(cofutures::wait(ReadOnce(futures), 1s, FIRST_EXCEPTION)));
     ReadOnce once(futures);
     BOOST_CHECK(all_done(cofutures::wait(once)));
-    const auto picked = std::views::iota(std::size_t{0}, futures.size()) |
-                        std::views::transform([&](std::size_t i) { return futures[i]; });
-    BOOST_CHECK(all_done(cofutures::wait(picked)));
-    BOOST_CHECK((
-        cofutures::wait(std::unordered_set(futures.begin(), futures.end())).done.size() == 3
-    ));
+    BOOST_CHECK(
+        (cofutures::wait(std::unordered_set(futures.begin(), futures.end())).done.size() == 3)
+    );
 }
 
 BOOST_AUTO_TEST_CASE(takes_handles_only_from_a_container_that_is_given_away) {
@@ -277,12 +272,26 @@ BOOST_AUTO_TEST_CASE(takes_handles_only_from_a_container_that_is_given_away) {
     Futures copy = several.futures;
     static_cast<void>(cofutures::wait(copy, 0s));
     static_cast<void>(cofutures::wait(std::span(copy), 0s));
-    static_cast<void>(cofutures::wait(std::views::all(copy), 0s));
     BOOST_CHECK((copy == several.futures));
     const auto found = cofutures::wait(std::move(copy), 0s);
     BOOST_CHECK((found.not_done == several.futures));
     BOOST_TEST(!copy[0].valid());  // NOLINT(bugprone-use-after-move)
 }
+
+// clang before 16 cannot compile libstdc++'s views.
+#if !defined(__clang__) || __clang_major__ >= 16
+BOOST_AUTO_TEST_CASE(takes_views) {
+    Several several(3);
+    const auto picked = std::views::iota(std::size_t{0}, several.futures.size()) |
+                        std::views::transform([&](std::size_t i) { return several.futures[i]; });
+    BOOST_CHECK((cofutures::wait(picked, 0s).not_done == several.futures));
+    BOOST_CHECK(
+        (cofutures::wait(several.futures | std::views::drop(1), 0s).not_done ==
+         Futures{several.futures[1], several.futures[2]})
+    );
+    BOOST_TEST(several.futures[1].valid());
+}
+#endif
 
 BOOST_AUTO_TEST_CASE(takes_mixed_types_in_braces_and_as_any_future) {
     Promise<int> number;
@@ -317,8 +326,8 @@ BOOST_AUTO_TEST_CASE(gives_both_parts_and_never_runs_the_handler_inside_the_call
     Several several(3);
     several.futures[0].cancel();
     int calls = 0;
+    bool inside = true;
     asio::post(context, [&] {
-        bool inside = true;
         cofutures::async_wait(
             several.futures,
             FIRST_COMPLETED,
@@ -393,8 +402,6 @@ BOOST_AUTO_TEST_CASE(works_with_awaitable_as_tuple_use_future_and_deferred) {
         );
         BOOST_CHECK(error == nullptr);
         BOOST_TEST(all.done.size() == 2u);
-        const auto mixed = co_await cofutures::async_wait({AnyFuture(futures[0]), futures[1]});
-        BOOST_TEST(mixed.done.size() == 2u);
         finished = true;
     };
     asio::co_spawn(context, coroutine, asio::detached);
@@ -419,9 +426,24 @@ BOOST_AUTO_TEST_CASE(works_with_awaitable_as_tuple_use_future_and_deferred) {
     BOOST_TEST(future.get().done.size() == 2u);
 }
 
+BOOST_AUTO_TEST_CASE(takes_mixed_types_in_braces) {
+    asio::io_context context;
+    Several several(1);
+    Promise<void> other;
+    other.set_result();
+    auto found = cofutures::async_wait(
+        {AnyFuture(several.futures[0]), other.get_future()},
+        FIRST_COMPLETED,
+        asio::bind_executor(context, asio::use_future)
+    );
+    context.run();
+    BOOST_CHECK(found.get().done.at(0) == other.get_future());
+}
+
 BOOST_AUTO_TEST_CASE(refuses_an_empty_handle) {
     BOOST_CHECK_THROW(
-        cofutures::async_wait(Futures(1), ALL_COMPLETED, asio::deferred), InvalidStateError
+        static_cast<void>(cofutures::async_wait(Futures(1), ALL_COMPLETED, asio::deferred)),
+        InvalidStateError
     );
 }
 
@@ -445,8 +467,7 @@ BOOST_AUTO_TEST_CASE(cancellation_aborts_and_leaves_nothing_behind) {
                     [&, part = Observed(counts)](
                         const std::exception_ptr& error, const DoneAndNotDone<int>& found
                     ) {
-                        aborted += is_aborted(error) && found.done.empty() &&
-                                           found.not_done.empty()
+                        aborted += is_aborted(error) && found.done.empty() && found.not_done.empty()
                                        ? 1
                                        : 0;
                     }
