@@ -3,12 +3,18 @@
 /// @file
 /// All of the library. A program that minds its compile time includes only what it uses.
 
+#include <cofutures/any_future.hpp>
+#include <cofutures/as_completed.hpp>
+#include <cofutures/asio_executor.hpp>
 #include <cofutures/codec.hpp>
 #include <cofutures/error.hpp>
 #include <cofutures/executor.hpp>
 #include <cofutures/freeze_support.hpp>
 #include <cofutures/future.hpp>
+#include <cofutures/map.hpp>
 #include <cofutures/process_pool_executor.hpp>
 #include <cofutures/promise.hpp>
 #include <cofutures/thread_pool_executor.hpp>
 #include <cofutures/version.hpp>
+#include <cofutures/wait.hpp>
+#include <cofutures/when_all.hpp>

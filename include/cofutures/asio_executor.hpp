@@ -1,0 +1,201 @@
+#pragma once
+
+#include <cofutures/executor.hpp>
+#include <cofutures/export.hpp>
+#include <cofutures/future.hpp>
+#include <cofutures/detail/async_operation.hpp>
+#include <cofutures/detail/map_sink.hpp>
+#include <cofutures/detail/task.hpp>
+
+#include <boost/asio/execution/executor.hpp>
+#include <boost/asio/is_executor.hpp>
+
+#include <concepts>
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <type_traits>
+#include <unordered_set>
+#include <utility>
+
+namespace cofutures {
+
+namespace detail {
+
+/// Whether `T` is an Asio executor, of the old kind or the new.
+template <class T>
+concept AnyAsioExecutor = boost::asio::is_executor<std::decay_t<T>>::value ||
+    boost::asio::execution::is_executor<std::decay_t<T>>::value;
+
+/// What is posted to run a task. If the executor drops it, the task's future fails.
+class COFUTURES_EXPORT PostedTask {
+public:
+    explicit PostedTask(StatePtr task) noexcept : task_(std::move(task)) {}
+    PostedTask(PostedTask&&) noexcept = default;
+    PostedTask& operator=(PostedTask&&) = delete;
+    ~PostedTask();
+
+    void operator()() noexcept { std::exchange(task_, nullptr)->run(); }
+
+private:
+    StatePtr task_;  // null when it was run, or moved from
+};
+
+/// What an AsioExecutor is made of: counts its tasks, and posts each.
+///
+/// Thread-safe. Kept by the executor, by each task that is posted, and by maps.
+class COFUTURES_EXPORT AsioSink : public TaskSink, public std::enable_shared_from_this<AsioSink> {
+public:
+    void submit(StatePtr task) final;
+
+    [[nodiscard]] std::size_t worker_count() const noexcept final;
+    [[nodiscard]] bool runs_this_thread() const noexcept final;
+    [[nodiscard]] bool has_other_work() const noexcept final { return true; }
+
+    /// As Executor::shutdown().
+    void shutdown(bool wait, bool cancel_pending);
+
+protected:
+    class Handler;
+
+    AsioSink() = default;
+    ~AsioSink() override;
+
+    /// Posts the handler, or throws.
+    virtual void post(Handler handler) = 0;
+    /// Whether the Asio executor says that the calling thread is inside it.
+    [[nodiscard]] virtual bool is_inside() const noexcept = 0;
+
+private:
+    [[nodiscard]] bool runs_task_here() const noexcept;
+    [[nodiscard]] bool is_idle() const noexcept { return running_ == 0 && pending_.empty(); }
+    bool begin(StateBase* task);
+    void end() noexcept;
+    void forget(StateBase* task) noexcept;
+
+    mutable std::mutex mutex_;  // guards the block that follows
+    bool open_ = true;
+    std::unordered_set<StateBase*> pending_;  // kept by their handlers
+    std::size_t running_ = 0;
+    std::condition_variable idle_;  // nothing is pending or running
+};
+
+/// What is posted for a task of an AsioExecutor.
+class COFUTURES_EXPORT AsioSink::Handler {
+public:
+    Handler(std::shared_ptr<AsioSink> sink, StatePtr task) noexcept
+        : sink_(std::move(sink)), task_(std::move(task)) {}
+    Handler(Handler&&) noexcept = default;
+    Handler& operator=(Handler&&) = delete;
+    ~Handler();
+
+    void operator()() noexcept;
+
+private:
+    std::shared_ptr<AsioSink> sink_;
+    StatePtr task_;  // null when it was run, or moved from
+};
+
+/// The same for one type of Asio executor.
+template <class AsioExecutorType>
+class AsioSinkOn final : public AsioSink {
+public:
+    explicit AsioSinkOn(const AsioExecutorType& executor) : executor_(executor) {}
+
+protected:
+    void post(Handler handler) override { post_to(executor_, std::move(handler)); }
+
+    [[nodiscard]] bool is_inside() const noexcept override {
+        if constexpr (requires {
+                          { executor_.running_in_this_thread() } -> std::convertible_to<bool>;
+                      }) {
+            return executor_.running_in_this_thread();
+        } else {
+            return false;
+        }
+    }
+
+private:
+    const AsioExecutorType executor_;
+};
+
+}  // namespace detail
+
+/// Runs calls on any Asio executor: an io_context, a strand, an `asio::thread_pool`.
+///
+/// @code{.cpp} run
+/// boost::asio::thread_pool threads(2);
+/// cofutures::AsioExecutor executor(threads.get_executor());
+/// auto three = executor.submit([](int a, int b) { return a + b; }, 1, 2);
+/// assert(three.result() == 3);
+/// @endcode
+///
+/// Each call is posted as a handler, so the context does not run out of work before it has run, and
+/// calls begin in the order in which the Asio executor begins handlers. The items of a map give way
+/// to other handlers at short intervals. If the context is destroyed, or drops the handlers
+/// otherwise, futures that are pending fail with BrokenExecutor.
+///
+/// **Somebody must run the context.** Waiting for a future, or in shutdown(), on the only thread
+/// that would run it does not end. While something is pending or running, shutdown() throws
+/// DeadlockError, and the destructor does not wait, inside a call of the executor's own, and where
+/// the Asio executor says that the thread is inside it (`running_in_this_thread`).
+///
+/// **Lifetime.** The destructor waits for all that was submitted. Futures outlive the executor.
+/// Nothing may be submitted once the context is gone.
+///
+/// @thread_safety  Shared objects: safe, but for destroying.
+/// @python         none.
+class COFUTURES_EXPORT AsioExecutor : public Executor {
+public:
+    /// Makes an executor of an Asio executor.
+    template <detail::AnyAsioExecutor AsioExecutorType>
+    explicit AsioExecutor(const AsioExecutorType& executor)
+        : sink_(std::make_shared<detail::AsioSinkOn<AsioExecutorType>>(executor)) {}
+
+    /// Waits until all that was submitted has run: shutdown(true).
+    ~AsioExecutor() override;
+
+    /// As Executor::submit(), for calls of any kind: they stay in this process.
+    ///
+    /// @throws ShutdownError  after shutdown().
+    template <class Fn, class... Args>
+    requires detail::Submittable<Fn, Args...>
+    auto submit(Fn&& fn, Args&&... args) -> Future<detail::TaskValue<Fn, Args...>> {
+        return enqueue_task(detail::make_task(std::forward<Fn>(fn), std::forward<Args>(args)...));
+    }
+
+    /// @copydoc Executor::shutdown
+    ///
+    /// Other handlers of the context do not matter; nor does it end.
+    void shutdown(bool wait = true, bool cancel_futures = false) override;
+
+protected:
+    void enqueue(detail::StatePtr task) override;
+    [[nodiscard]] std::shared_ptr<detail::TaskSink> task_sink() override;
+
+private:
+    std::shared_ptr<detail::AsioSink> sink_;
+};
+
+/// Has `fn(args...)` called on an Asio executor, and gives a future of what it returns.
+///
+/// As Executor::submit(), without an Executor: the call is posted once, and that is all.
+///
+/// @param executor  An io_context's, a strand, a pool's; kept from running out of work meanwhile.
+/// If it
+///                  drops the handler the future fails with BrokenExecutor.
+/// @thread_safety   Safe.
+/// @complexity      O(1), one allocation beside Asio's.
+/// @python          loop.run_in_executor, the other way round.
+template <detail::AnyAsioExecutor AsioExecutorType, class Fn, class... Args>
+requires detail::Submittable<Fn, Args...>
+auto submit(const AsioExecutorType& executor, Fn&& fn, Args&&... args)
+    -> Future<detail::TaskValue<Fn, Args...>> {
+    auto task = detail::make_task(std::forward<Fn>(fn), std::forward<Args>(args)...);
+    auto future = detail::FutureAccess::make(*task);
+    detail::post_to(executor, detail::PostedTask(std::move(task)));
+    return future;
+}
+
+}  // namespace cofutures

@@ -1,0 +1,181 @@
+#include <cofutures/asio_executor.hpp>
+
+#include <cofutures/error.hpp>
+
+#include "core/cpu.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <vector>
+
+namespace cofutures {
+
+namespace detail {
+
+namespace {
+
+// The executors whose tasks this thread runs, the innermost first.
+struct RunningTask {
+    explicit RunningTask(const AsioSink* of) noexcept : sink(of), outer(innermost) {
+        innermost = this;
+    }
+    RunningTask(const RunningTask&) = delete;
+    RunningTask& operator=(const RunningTask&) = delete;
+    ~RunningTask() { innermost = outer; }
+
+    const AsioSink* const sink;
+    const RunningTask* const outer;
+
+    static thread_local constinit const RunningTask* innermost;
+};
+
+constinit thread_local const RunningTask* RunningTask::innermost = nullptr;
+
+void abandon(StateBase& task) noexcept {
+    task.abandon(
+        std::make_exception_ptr(BrokenExecutor("abandoned: the Asio executor dropped the task"))
+    );
+}
+
+}  // namespace
+
+PostedTask::~PostedTask() {
+    if (task_ != nullptr) {
+        abandon(*task_);
+    }
+}
+
+// --- one task
+// -------------------------------------------------------------------------------------
+
+AsioSink::Handler::~Handler() {
+    if (task_ != nullptr) {
+        abandon(*task_);
+        sink_->forget(task_.get());
+    }
+}
+
+void AsioSink::Handler::operator()() noexcept {
+    const StatePtr task = std::exchange(task_, nullptr);
+    if (!sink_->begin(task.get())) {
+        return;
+    }
+    {
+        const RunningTask running(sink_.get());
+        task->run();
+    }
+    sink_->end();
+}
+
+AsioSink::~AsioSink() = default;
+
+void AsioSink::submit(StatePtr task) {
+    StateBase* const key = task.get();
+    {
+        const std::lock_guard lock(mutex_);
+        if (!open_) {
+            throw ShutdownError();
+        }
+        pending_.insert(key);
+    }
+    post(Handler(shared_from_this(), std::move(task)));
+}
+
+// Says whether the task is to be run: it was not cancelled by a shutdown.
+bool AsioSink::begin(StateBase* task) {
+    const std::lock_guard lock(mutex_);
+    if (pending_.erase(task) == 0) {
+        return false;
+    }
+    ++running_;
+    return true;
+}
+
+void AsioSink::end() noexcept {
+    const std::lock_guard lock(mutex_);
+    --running_;
+    if (is_idle()) {
+        idle_.notify_all();
+    }
+}
+
+void AsioSink::forget(StateBase* task) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (pending_.erase(task) != 0 && is_idle()) {
+        idle_.notify_all();
+    }
+}
+
+// --- the whole
+// ------------------------------------------------------------------------------------
+
+std::size_t AsioSink::worker_count() const noexcept {
+    return usable_cpus();  // Asio does not tell how many threads run a context
+}
+
+bool AsioSink::runs_this_thread() const noexcept {
+    if (runs_task_here()) {
+        return true;
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        if (is_idle()) {
+            return false;  // and the context may be gone
+        }
+    }
+    return is_inside();
+}
+
+bool AsioSink::runs_task_here() const noexcept {
+    const RunningTask* task = RunningTask::innermost;
+    while (task != nullptr && task->sink != this) {
+        task = task->outer;
+    }
+    return task != nullptr;
+}
+
+void AsioSink::shutdown(bool wait, bool cancel_pending) {
+    if (wait && runs_this_thread()) {
+        throw DeadlockError("shutdown(wait=true) was called on a thread that runs the same Asio "
+                            "executor, which would "
+                            "wait for itself; call shutdown(false) there");
+    }
+    std::vector<StatePtr> cancelled;
+    {
+        const std::lock_guard lock(mutex_);
+        open_ = false;
+        if (cancel_pending) {
+            cancelled.assign(pending_.begin(), pending_.end());
+            pending_.clear();
+            idle_.notify_all();
+        }
+    }
+    for (const StatePtr& task : cancelled) {
+        task->cancel();
+    }
+    if (wait) {
+        std::unique_lock lock(mutex_);
+        idle_.wait(lock, [this] { return is_idle(); });
+    }
+}
+
+}  // namespace detail
+
+AsioExecutor::~AsioExecutor() {
+    // Inside the Asio executor it cannot wait: what was submitted runs without it then.
+    sink_->shutdown(!sink_->runs_this_thread(), false);
+}
+
+void AsioExecutor::shutdown(bool wait, bool cancel_futures) {
+    sink_->shutdown(wait, cancel_futures);
+}
+
+void AsioExecutor::enqueue(detail::StatePtr task) {
+    sink_->submit(std::move(task));
+}
+
+std::shared_ptr<detail::TaskSink> AsioExecutor::task_sink() {
+    return sink_;
+}
+
+}  // namespace cofutures

@@ -1,0 +1,142 @@
+#include <cofutures/detail/map_job.hpp>
+
+#include "core/completion_scope.hpp"
+#include "core/spin.hpp"
+
+namespace cofutures::detail {
+
+MapJob::~MapJob() = default;
+
+std::size_t MapJob::offer(const MapRun& items, std::exception_ptr& error) {
+    MapRun taken = items;
+    taken.count = schedule(items, error);
+    if (ordered_ && taken.count != 0) {
+        if (taken.count != items.count) {
+            taken.last = taken.first;
+            for (std::size_t i = 1; i < taken.count; ++i) {
+                taken.last = taken.last->next;
+            }
+        }
+        queue_.append(taken);
+    }
+    return taken.count;
+}
+
+MapSlot* MapJob::next(const Deadline& deadline) {
+    return ordered_ ? next_in_order(deadline) : next_done(deadline);
+}
+
+// --- waiting
+// --------------------------------------------------------------------------------------
+
+// Does what can be done before sleeping; says whether `ready()` came true.
+template <class Ready>
+bool MapJob::look_until(Ready ready, const Deadline& deadline) noexcept {
+    if (ready()) {
+        return true;
+    }
+    // What this thread has put off may be what it is about to wait for.
+    CompletionScope::run_all();
+    if (has_passed(deadline)) {
+        return ready();
+    }
+    if (sink_->runs_this_thread()) {
+        while (!ready() && !has_passed(deadline) && help()) {
+        }
+    }
+    return spin_until(ready);
+}
+
+// Sleeps until `woken()`, which whoever makes it true says by wake(); false if the deadline came
+// first.
+template <class Woken>
+bool MapJob::sleep_until(Woken woken, const Deadline& deadline) {
+    std::unique_lock lock(sleep_mutex_);
+    if (!deadline) {
+        woken_.wait(lock, woken);
+        return true;
+    }
+    return woken_.wait_until(lock, *deadline, woken);
+}
+
+void MapJob::wake() noexcept {
+    const std::lock_guard lock(sleep_mutex_);
+    woken_.notify_one();
+}
+
+MapSlot* MapJob::next_in_order(const Deadline& deadline) {
+    std::atomic<MapPhase>& phase = queue_.first->phase;
+    const auto is_done = [&] {
+        return phase.load(std::memory_order_acquire) > MapPhase::dropped;
+    };
+    if (!look_until(is_done, deadline)) {
+        MapPhase expected = MapPhase::pending;
+        if (phase.compare_exchange_strong(expected, MapPhase::awaited, std::memory_order_acq_rel) &&
+            !sleep_until(is_done, deadline)) {
+            expected = MapPhase::awaited;
+            if (phase.compare_exchange_strong(
+                    expected, MapPhase::pending, std::memory_order_acq_rel
+                )) {
+                return nullptr;
+            }
+        }
+    }
+    return &queue_.pop_front();
+}
+
+MapSlot* MapJob::next_done(const Deadline& deadline) {
+    const auto is_some_done = [&] {
+        return queue_.count != 0 || collect_done();
+    };
+    if (!look_until(is_some_done, deadline)) {
+        MapSlot* expected = nullptr;
+        const auto is_woken = [&] {
+            return done_.load(std::memory_order_acquire) != &sleeper_;
+        };
+        if (done_.compare_exchange_strong(expected, &sleeper_, std::memory_order_acq_rel) &&
+            !sleep_until(is_woken, deadline)) {
+            expected = &sleeper_;
+            if (done_.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel)) {
+                return nullptr;
+            }
+        }
+        collect_done();
+    }
+    return &queue_.pop_front();
+}
+
+// --- what is done, in the order of being done ---------------------------------------------------
+
+void MapJob::push_done(MapSlot& slot) noexcept {
+    MapSlot* newest = done_.load(std::memory_order_relaxed);
+    do {
+        slot.next = newest == &sleeper_ ? nullptr : newest;
+    } while (!done_.compare_exchange_weak(
+        newest, &slot, std::memory_order_acq_rel, std::memory_order_relaxed
+    ));
+    if (newest == &sleeper_) {
+        wake();
+    }
+}
+
+// Moves what is done to the consumer's queue, oldest first; says whether there was any.
+bool MapJob::collect_done() noexcept {
+    if (done_.load(std::memory_order_relaxed) == nullptr) {
+        return false;
+    }
+    MapSlot* slot = done_.exchange(nullptr, std::memory_order_acquire);
+    MapRun oldest_first;
+    while (slot != nullptr) {
+        MapSlot* const older = slot->next;
+        if (oldest_first.count++ == 0) {
+            oldest_first.last = slot;
+        }
+        slot->next = oldest_first.first;
+        oldest_first.first = slot;
+        slot = older;
+    }
+    queue_.append(oldest_first);
+    return true;
+}
+
+}  // namespace cofutures::detail
