@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cofutures/detail/remote_task.hpp>
 #include <cofutures/executor.hpp>
 #include <cofutures/export.hpp>
 #include <cofutures/freeze_support.hpp>
 #include <cofutures/future.hpp>
+#include <cofutures/detail/remote_task.hpp>
 
 #include <functional>
 #include <memory>
@@ -26,17 +26,18 @@ class ProcessPool;
 struct ProcessPoolOptions {
     /// The most worker processes it may have, at least 1. Default: the processors that this process
     /// may use.
-    std::optional<int> max_workers;
+    std::optional<int> max_workers{};
     /// Words put before each worker's command, such as `{"nice", "-n", "10"}` or
     /// `{"prlimit", "--as=1000000000"}`. They must end in running the rest of the command and leave
     /// open the descriptors that they inherit.
-    std::vector<std::string> launcher;
+    std::vector<std::string> launcher{};
 };
 
 /// Runs calls in worker processes: a crash, a leak or a hostile input stays out of this process.
 ///
-/// Workers are this same program, started again by Boost.Process; `main` begins with freeze_support().
-/// Tasks and results travel over Asio pipes of their own, so a task may use the standard streams.
+/// Workers are this same program, started again by Boost.Process; `main` begins with
+/// freeze_support(). Tasks and results travel over Asio pipes of their own, so a task may use the
+/// standard streams.
 ///
 /// @code{.cpp} run main
 /// bool is_even(long n) { return n % 2 == 0; }
@@ -52,23 +53,31 @@ struct ProcessPoolOptions {
 /// }
 /// @endcode
 ///
-/// **What can be sent.** Functions, captureless lambdas and other callables without data. Arguments and
-/// results are copied by `Codec`: most types need nothing, see <cofutures/codec.hpp>. A reference
-/// arrives as a value. Anything else does not compile.
+/// **What can be sent.** Functions, captureless lambdas and other callables without data. Arguments
+/// and results are copied by `Codec`: most types need nothing, see <cofutures/codec.hpp>. A
+/// reference arrives as a value. Anything else does not compile.
 ///
 /// **Workers** start on demand, one when a call finds none idle. Each has one task at a time, so
-/// `running()` means that a worker runs it, and what has not begun can be cancelled. A worker inherits
-/// no descriptor but its pipes and the standard streams, leads a process group of its own, and ends
-/// when this process does, even by SIGKILL.
+/// `running()` means that a worker runs it, and what has not begun can be cancelled. A worker
+/// inherits no descriptor but its pipes and the standard streams, leads a process group of its own,
+/// and ends when this process does, even by SIGKILL. It meets the signals of a fresh program. A
+/// process that a task leaves behind lives on after a worker that ended by itself, and dies with
+/// one that is killed.
 ///
-/// **Failure.** What a task throws arrives as the same type if that is one of the standard library's or
-/// of this library's, else as RemoteError. If a worker dies the pool is broken: every pending future
-/// gets a BrokenProcessPool of its own, later submits throw one.
+/// **Failure.** What a task throws arrives as the same type if that is one of the standard
+/// library's or of this library's, else as RemoteError. If a worker dies the pool is broken: every
+/// pending future gets a BrokenProcessPool of its own, later submits throw one. The same if no
+/// worker can be started, or if the pool itself runs out of memory: then the cause is nested. A
+/// worker that cannot be started while others live is done without.
 ///
-/// **Threads.** One thread, started with the first submit, reads what workers send; it ends futures and
-/// so runs their callbacks. A callback that takes long holds up results.
+/// **Threads.** One thread, started with the first submit, reads what workers send; it ends futures
+/// and so runs their callbacks. A callback that takes long holds up results, and one that waits for
+/// another future of the same pool waits for ever. It may submit, shut down without waiting, and
+/// destroy the pool, which then ends by itself. This program's signal handlers never run on that
+/// thread.
 ///
-/// **Lifetime.** The destructor waits for all that was submitted. Futures outlive the pool.
+/// **Lifetime.** The destructor waits for all that was submitted, unless it runs inside a callback.
+/// Futures outlive the pool.
 ///
 /// @thread_safety  Shared objects: safe, but for destroying.
 /// @python         ProcessPoolExecutor. Workers are always new processes ("spawn"); arguments that
@@ -98,12 +107,13 @@ public:
     /// As Executor::submit(), checked when it compiles.
     ///
     /// @param fn    A function, or a callable without data such as a captureless lambda.
-    /// @param args  Converted to the parameters' types and encoded before this returns. If that throws
-    ///              the future holds the exception.
+    /// @param args  Converted to the parameters' types and encoded before this returns; what that
+    ///              throws, the future holds.
     /// @throws ShutdownError      after shutdown().
     /// @throws BrokenProcessPool  if a worker died.
+    /// @throws std::system_error  if the pool's thread cannot be started; a later submit may do.
     template <class Fn, class... Args>
-        requires detail::Submittable<Fn, Args...>
+    requires detail::Submittable<Fn, Args...>
     auto submit(Fn&& fn, Args&&... args)
         -> Future<std::remove_cvref_t<detail::TaskValue<Fn, Args...>>> {
         using Call = detail::RemoteCall<std::decay_t<Fn>, std::decay_t<Args>...>;
@@ -122,7 +132,7 @@ public:
     ///
     /// @throws (as above)
     template <auto fn, class... Args>
-        requires detail::Submittable<decltype(fn), Args...>
+    requires detail::Submittable<decltype(fn), Args...>
     auto submit(Args&&... args)
         -> Future<std::remove_cvref_t<detail::TaskValue<decltype(fn), Args...>>> {
         using Fn = std::remove_const_t<decltype(fn)>;
@@ -141,7 +151,8 @@ public:
 
     /// Shuts down at once: cancels what has not begun and asks all workers to end, by SIGTERM.
     ///
-    /// Tasks that ran fail with BrokenProcessPool. It does not wait; shutdown() does.
+    /// Tasks that ran fail with BrokenProcessPool. It does not wait; shutdown() does. A worker that
+    /// does not end of the signal, as a task handles it, leaves when that task has returned.
     ///
     /// @thread_safety  Shared objects: safe.
     /// @python         ProcessPoolExecutor.terminate_workers(). Works after shutdown() too.
@@ -156,6 +167,7 @@ public:
     [[nodiscard]] std::vector<pid_t> worker_pids() const;
 
 protected:
+    [[nodiscard]] std::shared_ptr<detail::TaskSink> task_sink() override;
     void enqueue(detail::StatePtr task) override;
 
 private:

@@ -3,10 +3,10 @@
 #include <boost/system/system_category.hpp>
 
 #include <cerrno>
-#include <csignal>
 #include <ctime>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace cofutures::process {
@@ -17,16 +17,23 @@ namespace {
 class SigpipeGuard {
 public:
     SigpipeGuard() noexcept {
-        sigset_t pending;
-        sigpending(&pending);
-        was_pending_ = sigismember(&pending, SIGPIPE) == 1;
         sigemptyset(&sigpipe_);
         sigaddset(&sigpipe_, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &sigpipe_, &old_mask_);
+        was_blocked_ = sigismember(&old_mask_, SIGPIPE) == 1;
+        if (was_blocked_) {  // else it cannot be pending
+            sigset_t pending;
+            sigpending(&pending);
+            was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+        }
     }
     SigpipeGuard(const SigpipeGuard&) = delete;
     SigpipeGuard& operator=(const SigpipeGuard&) = delete;
-    ~SigpipeGuard() { pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr); }
+    ~SigpipeGuard() {
+        if (!was_blocked_) {
+            pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
+        }
+    }
 
     // Takes the signal that came with a failed write; one that was pending before is not ours.
     void swallow() noexcept {
@@ -38,6 +45,7 @@ public:
 private:
     sigset_t sigpipe_{};
     sigset_t old_mask_{};
+    bool was_blocked_ = false;
     bool was_pending_ = false;
 };
 
@@ -92,10 +100,19 @@ read_now(int descriptor, std::span<std::byte> room, boost::system::error_code& e
     }
 }
 
-void block_all_signals() noexcept {
+std::size_t readable_now(int descriptor) noexcept {
+    int size = 0;
+    return ::ioctl(descriptor, FIONREAD, &size) == 0 ? static_cast<std::size_t>(size) : 0;
+}
+
+AllSignalsBlocked::AllSignalsBlocked() noexcept {
     sigset_t all;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+}
+
+AllSignalsBlocked::~AllSignalsBlocked() {
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 }  // namespace cofutures::process

@@ -7,11 +7,10 @@
 #include "process/message.hpp"
 #include "process/pipe_io.hpp"
 
-#include <boost/assert.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/core/demangle.hpp>
+#include <boost/assert.hpp>
 
-#include <typeinfo>
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -23,6 +22,8 @@ template <class... Fns>
 struct Overloaded : Fns... {
     using Fns::operator()...;
 };
+template <class... Fns>
+Overloaded(Fns...) -> Overloaded<Fns...>;
 
 std::string reason_text(const BreakPool& action) {
     std::string text;
@@ -47,54 +48,92 @@ std::string reason_text(const BreakPool& action) {
     return action.text.empty() ? text : text + ": " + action.text;
 }
 
+void encode_task(detail::RemoteTask& task, std::vector<std::byte>& frame) {
+    const std::size_t opened = open_frame(frame, FrameKind::task, 0);
+    append_message(
+        frame,
+        {.ref = make_task_ref(task.descriptor(), task.function()),
+         .name = task.descriptor().name,
+         .arguments = {}}
+    );
+    Encoder encoder(frame);
+    task.encode_arguments(encoder);
+    close_frame(frame, opened);
+}
+
+// Ids are given under the pool's mutex, arguments encoded before it is taken.
+void set_task_id(std::vector<std::byte>& frame, TaskId id) {
+    const FrameHeader header =
+        make_frame_header(FrameKind::task, id, frame.size() - frame_header_size);
+    std::copy(header.begin(), header.end(), frame.begin());
+}
+
+// A BrokenProcessPool with the cause nested; the cause alone if there is no memory for more.
+std::exception_ptr broken_by(const std::exception_ptr& cause) noexcept {
+    try {
+        std::rethrow_exception(cause);
+    } catch (...) {
+        try {
+            std::throw_with_nested(BrokenProcessPool("The process pool itself failed"));
+        } catch (...) {
+            return std::current_exception();
+        }
+    }
+}
+
 }  // namespace
 
 constinit thread_local const ProcessPool* ProcessPool::current_ = nullptr;
 
-std::exception_ptr ProcessPool::Breakage::make_error() const {
-    if (worker.pid == 0) {
-        return std::make_exception_ptr(BrokenProcessPool(message));
+std::exception_ptr ProcessPool::Breakage::make_error() const noexcept {
+    try {
+        if (worker.pid == 0) {
+            throw BrokenProcessPool(message);
+        }
+        throw BrokenProcessPool(message, worker);
+    } catch (...) {
+        return std::current_exception();
     }
-    return std::make_exception_ptr(BrokenProcessPool(message, worker));
 }
 
-// Collected under the mutex, done when this object goes, which is declared before the lock.
+void ProcessPool::Entry::fail(std::exception_ptr error) const noexcept {
+    if (!task->abandon(error) && task->running()) {
+        task->finish_with_error(std::move(error));
+    }
+}
+
+// Collected under the mutex. Futures are ended when this object goes, which is declared before the
+// lock.
 class ProcessPool::Afterwork {
 public:
     Afterwork() = default;
     Afterwork(const Afterwork&) = delete;
     Afterwork& operator=(const Afterwork&) = delete;
 
-    // Workers first: they have something to do while callbacks run here.
     ~Afterwork() {
-        for (const auto& channel : to_flush_) {
-            channel->flush();
-        }
-        for (const Entry& entry : cancelled_) {
+        for (const Entry& entry : cancelled) {
             entry.task->cancel();
         }
-        for (auto& [entry, error] : failed_) {
-            if (!entry.task->abandon(error) && entry.task->running()) {
-                entry.task->finish_with_error(std::move(error));
-            }
+        for (const Entry& entry : failed) {
+            entry.fail(breakage->make_error());
         }
     }
 
-    void flush(std::shared_ptr<WorkerChannel> channel) { to_flush_.push_back(std::move(channel)); }
-    void cancel(Entry entry) { cancelled_.push_back(std::move(entry)); }
-    void fail(Entry entry, std::exception_ptr error) {
-        failed_.emplace_back(std::move(entry), std::move(error));
+    /// Comes before the end of futures: workers have something to do while callbacks run here.
+    void flush() const {
+        for (const auto& channel : to_flush) {
+            channel->flush();
+        }
     }
 
-private:
-    std::vector<std::shared_ptr<WorkerChannel>> to_flush_;
-    std::vector<Entry> cancelled_;
-    std::vector<std::pair<Entry, std::exception_ptr>> failed_;
+    std::vector<std::shared_ptr<WorkerChannel>> to_flush;
+    std::vector<Entry> cancelled;
+    std::vector<Entry> failed;
+    std::shared_ptr<const Breakage> breakage;  // there if an entry failed
 };
 
 ProcessPool::ProcessPool(Config config)
-    : config_(std::move(config)),
-      fsm_({.max_workers = config_.max_workers}) {}
+    : config_(std::move(config)), fsm_({.max_workers = config_.max_workers}) {}
 
 ProcessPool::~ProcessPool() {
     BOOST_ASSERT_MSG(entries_.empty(), "the executor shuts down before it lets go of the pool");
@@ -108,14 +147,47 @@ ProcessPool::~ProcessPool() {
 
 // --- deciding -----------------------------------------------------------------------------------
 
-// Gives an event to the state machine, under the mutex, and performs what it wants.
+// Gives an event to the state machine, under the mutex, and performs what it wants. False if the
+// pool has given up, before or just now.
 template <class Decide>
-void ProcessPool::decide(Decide decide) {
+bool ProcessPool::decide(Decide decide) noexcept {
     Afterwork afterwork;
-    const std::lock_guard lock(mutex_);
-    PoolActions actions;
-    decide(actions);
-    perform(actions, afterwork);
+    try {
+        {
+            const std::lock_guard lock(mutex_);
+            if (failure_ != nullptr) {
+                return false;
+            }
+            PoolActions actions;
+            decide(actions);
+            perform(actions, afterwork);
+        }
+        afterwork.flush();
+        return true;
+    } catch (...) {
+        give_up();
+        return false;
+    }
+}
+
+// In a catch handler, with whatever was being decided or done left half done. Allocates nothing
+// that it cannot do without, as it may be memory that ran out.
+void ProcessPool::give_up() noexcept {
+    std::unordered_map<TaskId, Entry> entries;
+    std::exception_ptr failure;
+    {
+        const std::lock_guard lock(mutex_);
+        if (failure_ == nullptr) {
+            failure_ = std::current_exception();
+        }
+        failure = failure_;
+        entries.swap(entries_);
+        work_.reset();
+    }
+    io_.stop();  // the manager goes, and takes the workers with it
+    for (const auto& [id, entry] : entries) {
+        entry.fail(broken_by(failure));
+    }
 }
 
 void ProcessPool::perform(PoolActions& actions, Afterwork& afterwork) {
@@ -130,10 +202,10 @@ void ProcessPool::perform(PoolActions& actions, Afterwork& afterwork) {
                 [&](const SendTask& send) { perform_send(send, actions, afterwork); },
                 [&](const StopWorker& stop) {
                     const auto& channel = channels_.at(stop.worker);
-                    channel->enqueue([](std::vector<std::byte>& out) {
-                        append_frame(out, FrameKind::stop, 0);
-                    });
-                    afterwork.flush(channel);
+                    std::vector<std::byte> frame;
+                    append_frame(frame, FrameKind::stop, 0);
+                    channel->enqueue(std::move(frame));
+                    afterwork.to_flush.push_back(channel);
                 },
                 [this](const KillWorker& kill) {
                     if (const auto found = channels_.find(kill.worker); found != channels_.end()) {
@@ -144,9 +216,10 @@ void ProcessPool::perform(PoolActions& actions, Afterwork& afterwork) {
                 },
                 [this](const BreakPool& broken) { perform_break(broken); },
                 [&](const FailTask& fail) {
-                    afterwork.fail(take_entry(fail.task), breakage_->make_error());
+                    afterwork.breakage = breakage_;
+                    take_entry(fail.task, afterwork.failed);
                 },
-                [&](const CancelTask& cancel) { afterwork.cancel(take_entry(cancel.task)); },
+                [&](const CancelTask& cancel) { take_entry(cancel.task, afterwork.cancelled); },
                 [this](const PoolFinished&) { work_.reset(); },
             },
             action
@@ -154,9 +227,7 @@ void ProcessPool::perform(PoolActions& actions, Afterwork& afterwork) {
     }
 }
 
-void ProcessPool::perform_send(
-    const SendTask& action, PoolActions& actions, Afterwork& afterwork
-) {
+void ProcessPool::perform_send(const SendTask& action, PoolActions& actions, Afterwork& afterwork) {
     Entry& entry = entries_.at(action.task);
     if (!entry.task->try_claim()) {  // cancelled meanwhile
         entries_.erase(action.task);
@@ -164,30 +235,27 @@ void ProcessPool::perform_send(
         return;
     }
     const auto& channel = channels_.at(action.worker);
-    channel->enqueue([&](std::vector<std::byte>& out) {
-        append_frame(out, FrameKind::task, action.task, {entry.message});
-    });
-    entry.message = {};
-    afterwork.flush(channel);
+    channel->enqueue(std::exchange(entry.frame, {}));
+    afterwork.to_flush.push_back(channel);
 }
 
 void ProcessPool::perform_break(const BreakPool& action) {
-    Breakage breakage{.message = reason_text(action), .worker = {}, .cause = nullptr};
+    Breakage breakage{.message = reason_text(action), .worker = {}};
     breakage.worker.pid = action.pid;
     breakage.worker.exit_code = action.exit.exit_code;
     breakage.worker.signal = action.exit.signal;
     if (action.task) {
         breakage.worker.task = entries_.at(*action.task).remote->descriptor().name;
     }
-    breakage_ = std::move(breakage);
+    breakage_ = std::make_shared<const Breakage>(std::move(breakage));
 }
 
-ProcessPool::Entry ProcessPool::take_entry(TaskId task) {
+void ProcessPool::take_entry(TaskId task, std::vector<Entry>& to) {
     const auto found = entries_.find(task);
     BOOST_ASSERT(found != entries_.end());
-    Entry entry = std::move(found->second);
+    to.emplace_back();  // may throw, and then the entry is still in the table
+    to.back() = std::move(found->second);
     entries_.erase(found);
-    return entry;
 }
 
 // --- what the executor calls --------------------------------------------------------------------
@@ -196,49 +264,76 @@ void ProcessPool::submit(detail::StatePtr task) {
     detail::RemoteTask* remote = task->remote();
     if (remote == nullptr) {
         throw SerializationError(
-            "the call cannot be sent to a worker process: it must be a function or a callable without "
+            "the call cannot be sent to a worker process: it must be a function or a callable "
+            "without "
             "captures, its arguments and result values of types that have a codec"
         );
     }
-    std::vector<std::byte> message;
+    std::vector<std::byte> frame;
+    std::exception_ptr unencodable;
     try {
-        append_message(
-            message,
-            {.ref = make_task_ref(remote->descriptor(), remote->function()),
-             .name = remote->descriptor().name,
-             .arguments = {}}
-        );
-        Encoder encoder(message);
-        remote->encode_arguments(encoder);
+        encode_task(*remote, frame);
     } catch (...) {
-        task->abandon(std::current_exception());
-        return;
+        unencodable = std::current_exception();
     }
+    std::exception_ptr refusal;
+    decide([&](PoolActions& actions) {
+        try {
+            require_open();
+            if (unencodable) {
+                return;
+            }
+            start_manager();
+        } catch (...) {
+            refusal = std::current_exception();
+            return;
+        }
+        const TaskId id = next_task_++;
+        set_task_id(frame, id);
+        Entry& entry = entries_[id];  // may throw, and then the task is still the caller's
+        entry = {.task = std::move(task), .remote = remote, .frame = std::move(frame)};
+        fsm_.submitted(id, actions);
+    });
+    if (refusal) {
+        std::rethrow_exception(refusal);
+    }
+    if (unencodable) {
+        task->abandon(unencodable);
+    } else if (task) {  // the pool had given up
+        const std::lock_guard lock(mutex_);
+        require_open();
+    }
+}
 
-    Afterwork afterwork;
-    const std::lock_guard lock(mutex_);
+// Under the mutex.
+void ProcessPool::require_open() const {
+    if (failure_) {
+        std::rethrow_exception(broken_by(failure_));
+    }
     if (breakage_) {
         std::rethrow_exception(breakage_->make_error());
     }
-    PoolActions actions;
-    const TaskId id = next_task_++;
-    if (!fsm_.submitted(id, actions)) {
+    if (fsm_.is_shut_down()) {
         throw ShutdownError();
     }
-    entries_.emplace(id, Entry{std::move(task), remote, std::move(message)});
+}
+
+// Under the mutex.
+void ProcessPool::start_manager() {
     if (!manager_.joinable()) {
-        work_.emplace(io_.get_executor());
+        const AllSignalsBlocked inherited;
+        if (!work_) {  // else it is there since no thread could be started
+            work_.emplace(io_.get_executor());
+        }
         manager_ = std::thread([self = shared_from_this()]() mutable { self->run_manager(); });
     }
-    perform(actions, afterwork);
 }
 
 void ProcessPool::shutdown(bool wait, bool cancel_pending) {
     if (wait && runs_this_thread()) {
-        throw DeadlockError(
-            "shutdown(wait=true) was called inside a callback of the same process pool, which would "
-            "wait for itself; call shutdown(false) there"
-        );
+        throw DeadlockError("shutdown(wait=true) was called inside a callback of the same process "
+                            "pool, which would "
+                            "wait for itself; call shutdown(false) there");
     }
     decide([&](PoolActions& actions) { fsm_.shutdown(cancel_pending, actions); });
     if (wait) {
@@ -263,12 +358,34 @@ std::vector<pid_t> ProcessPool::worker_pids() const {
     return pids;
 }
 
-// --- what happens on the manager thread -----------------------------------------------------------
+// --- what happens on the manager thread
+// -----------------------------------------------------------
 
 void ProcessPool::run_manager() noexcept {
     current_ = this;
-    block_all_signals();
-    io_.run();
+    try {
+        // One event is often followed by another, such as a short task's result: looking for it a
+        // while costs less than falling asleep and being woken.
+        constexpr int looks = 40;
+        while (io_.run_one() != 0) {
+            for (int look = 0; look < looks; ++look) {
+                if (io_.poll() != 0) {
+                    look = 0;
+                }
+                std::this_thread::yield();
+            }
+        }
+    } catch (...) {
+        give_up();
+    }
+    decltype(channels_) left;  // after giving up
+    {
+        const std::lock_guard lock(mutex_);
+        left.swap(channels_);
+    }
+    for (const auto& [worker, channel] : left) {
+        channel->end();
+    }
 }
 
 void ProcessPool::start_worker(WorkerId worker) {
@@ -279,7 +396,7 @@ void ProcessPool::start_worker(WorkerId worker) {
     } catch (const std::exception& error) {
         problem = error.what();
     }
-    decide([&](PoolActions& actions) {
+    const bool decided = decide([&](PoolActions& actions) {
         if (channel == nullptr) {
             fsm_.spawn_failed(worker, problem, actions);
         } else {
@@ -287,7 +404,7 @@ void ProcessPool::start_worker(WorkerId worker) {
             fsm_.worker_started(worker, channel->pid(), actions);
         }
     });
-    if (channel != nullptr) {
+    if (decided && channel != nullptr) {
         channel->listen({
             .received = [this, worker](FrameReader& reader) { received(worker, reader); },
             .gone = [this, worker](const ExitStatus& status) { gone(worker, status); },
@@ -335,19 +452,20 @@ void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
 }
 
 void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
-    std::optional<Entry> entry;
+    std::vector<Entry> ended;
     // The worker gets its next task before this result is looked at.
     decide([&](PoolActions& actions) {
         if (fsm_.task_finished(worker, frame.task_id, actions)) {
-            entry = take_entry(frame.task_id);
+            take_entry(frame.task_id, ended);
         }
     });
-    if (!entry) {
+    if (ended.empty()) {
         return;
     }
+    const Entry& entry = ended.front();
     if (frame.kind == FrameKind::value) {
         Decoder decoder(frame.payload);
-        entry->remote->finish_from(decoder);
+        entry.remote->finish_from(decoder);
         return;
     }
     std::exception_ptr error;
@@ -356,7 +474,7 @@ void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
     } catch (...) {
         error = std::current_exception();
     }
-    entry->task->finish_with_error(std::move(error));
+    entry.task->finish_with_error(std::move(error));
 }
 
 void ProcessPool::misbehaved(WorkerId worker, const std::string& text) {

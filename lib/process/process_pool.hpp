@@ -1,8 +1,9 @@
 #pragma once
 
+#include <cofutures/error.hpp>
+#include <cofutures/detail/map_sink.hpp>
 #include <cofutures/detail/remote_task.hpp>
 #include <cofutures/detail/state_base.hpp>
-#include <cofutures/error.hpp>
 
 #include "process/pool_fsm.hpp"
 #include "process/worker_channel.hpp"
@@ -30,8 +31,13 @@ namespace cofutures::process {
 /// worker's pipe itself. One thread, the manager, starts the processes, reads what they send, and
 /// notices their end. Futures are ended, and results decoded, after the mutex is free.
 ///
+/// If memory runs out, or the system refuses what it never refuses, in the middle of all this, the
+/// pool gives up: it decides nothing any more, every future ends with the cause, every worker is
+/// killed.
+///
 /// Thread-safe. Kept by the executor and by the manager thread.
-class ProcessPool : public std::enable_shared_from_this<ProcessPool> {
+class ProcessPool final : public detail::TaskSink,
+                          public std::enable_shared_from_this<ProcessPool> {
 public:
     struct Config {
         std::size_t max_workers;
@@ -41,11 +47,12 @@ public:
     explicit ProcessPool(Config config);
     ProcessPool(const ProcessPool&) = delete;
     ProcessPool& operator=(const ProcessPool&) = delete;
-    ~ProcessPool();
+    ~ProcessPool() override;
 
-    /// Takes a pending task. Throws ShutdownError, BrokenProcessPool, SerializationError; arguments
-    /// that fail to be encoded fail the task's future instead.
-    void submit(detail::StatePtr task);
+    /// Takes a pending task. Throws ShutdownError, BrokenProcessPool, SerializationError, or
+    /// std::system_error if the manager cannot be started; arguments that fail to be encoded fail
+    /// the task's future instead.
+    void submit(detail::StatePtr task) override;
 
     /// As Executor::shutdown().
     void shutdown(bool wait, bool cancel_pending);
@@ -56,13 +63,19 @@ public:
     [[nodiscard]] std::vector<pid_t> worker_pids() const;
 
     /// Whether the calling thread is this pool's manager.
-    [[nodiscard]] bool runs_this_thread() const noexcept { return current_ == this; }
+    [[nodiscard]] bool runs_this_thread() const noexcept override { return current_ == this; }
+
+    [[nodiscard]] bool is_remote() const noexcept override { return true; }
+    [[nodiscard]] std::size_t worker_count() const noexcept override { return config_.max_workers; }
 
 private:
     struct Entry {
-        detail::StatePtr task;
-        detail::RemoteTask* remote;
-        std::vector<std::byte> message;  // the payload of its frame
+        detail::StatePtr task{};
+        detail::RemoteTask* remote = nullptr;
+        std::vector<std::byte> frame{};  // until it is sent
+
+        /// Ends its future, unless it was cancelled.
+        void fail(std::exception_ptr error) const noexcept;
     };
 
     /// What is left to do when the mutex is free again.
@@ -72,27 +85,27 @@ private:
     struct Breakage {
         std::string message;
         WorkerExit worker;
-        std::exception_ptr cause;
 
-        [[nodiscard]] std::exception_ptr make_error() const;
+        [[nodiscard]] std::exception_ptr make_error() const noexcept;
     };
 
+    template <class Decide>
+    bool decide(Decide decide) noexcept;
     void perform(PoolActions& actions, Afterwork& afterwork);
     void perform_send(const SendTask& action, PoolActions& actions, Afterwork& afterwork);
     void perform_break(const BreakPool& action);
-    Entry take_entry(TaskId task);
+    void take_entry(TaskId task, std::vector<Entry>& to);
+    void require_open() const;
+    void start_manager();
+    void give_up() noexcept;
 
+    void run_manager() noexcept;
     void start_worker(WorkerId worker);
     void received(WorkerId worker, FrameReader& reader);
     void handle_frame(WorkerId worker, const Frame& frame);
     void handle_result(WorkerId worker, const Frame& frame);
     void misbehaved(WorkerId worker, const std::string& text);
     void gone(WorkerId worker, const ExitStatus& status);
-
-    template <class Decide>
-    void decide(Decide decide);
-
-    void run_manager() noexcept;
 
     static thread_local constinit const ProcessPool* current_;
 
@@ -105,7 +118,8 @@ private:
     TaskId next_task_ = 1;
     std::unordered_map<TaskId, Entry> entries_;
     std::unordered_map<WorkerId, std::shared_ptr<WorkerChannel>> channels_;
-    std::optional<Breakage> breakage_;
+    std::shared_ptr<const Breakage> breakage_;
+    std::exception_ptr failure_;  // why the pool gave up
     std::thread manager_;
 
     std::mutex join_mutex_;  // held while the manager is joined; never taken under mutex_

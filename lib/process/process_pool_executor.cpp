@@ -29,10 +29,8 @@ ProcessPoolOptions with_max_workers(int max_workers) {
 
 process::ProcessPool::Config checked(ProcessPoolOptions&& options) {
     if (process::is_unserved_worker()) {
-        throw Error(
-            "a ProcessPoolExecutor was made in one of its own worker processes: call "
-            "cofutures::freeze_support(argc, argv) first in main"
-        );
+        throw Error("a ProcessPoolExecutor was made in one of its own worker processes: call "
+                    "cofutures::freeze_support(argc, argv) first in main");
     }
     process::ProcessPool::Config config;
     config.max_workers = checked_max_workers(options.max_workers);
@@ -55,20 +53,29 @@ ProcessPoolExecutor::~ProcessPoolExecutor() {
     pool_->shutdown(!pool_->runs_this_thread(), false);
 }
 
+// These end futures, and a callback may destroy this object.
+
 void ProcessPoolExecutor::shutdown(bool wait, bool cancel_futures) {
-    pool_->shutdown(wait, cancel_futures);
+    const auto pool = pool_;
+    pool->shutdown(wait, cancel_futures);
 }
 
 void ProcessPoolExecutor::terminate_workers() {
-    pool_->terminate(false);
+    const auto pool = pool_;
+    pool->terminate(false);
 }
 
 void ProcessPoolExecutor::kill_workers() {
-    pool_->terminate(true);
+    const auto pool = pool_;
+    pool->terminate(true);
 }
 
 std::vector<pid_t> ProcessPoolExecutor::worker_pids() const {
     return pool_->worker_pids();
+}
+
+std::shared_ptr<detail::TaskSink> ProcessPoolExecutor::task_sink() {
+    return pool_;
 }
 
 void ProcessPoolExecutor::enqueue(detail::StatePtr task) {

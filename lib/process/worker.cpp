@@ -7,16 +7,10 @@
 #include "process/frame.hpp"
 #include "process/image.hpp"
 #include "process/message.hpp"
-
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/readable_pipe.hpp>
-#include <boost/asio/writable_pipe.hpp>
-#include <boost/asio/write.hpp>
+#include "process/pipe_io.hpp"
 
 #include <cerrno>
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -40,9 +34,12 @@ constexpr std::string_view worker_word = "--cofutures-worker";
 constexpr int orphaned = 125;
 
 /// The loop of a worker process: reads tasks, runs them, writes results.
+///
+/// It waits for nothing but its pipes, one at a time, and so needs no io_context, whose descriptors
+/// would be in the way of a task that counts them, or takes the numbers of closed standard streams.
 class Worker {
 public:
-    Worker(int in, int out) : in_(io_, in), out_(io_, out) {}
+    Worker(int in, int out) noexcept : in_(in), out_(out) {}
 
     /// Serves until it is told to stop. Ends the process when the pool has died.
     void serve() {
@@ -68,11 +65,9 @@ private:
     }
 
     void receive() {
-        const auto room = reader_.prepare();
         error_code error;
-        const std::size_t size =
-            in_.read_some(boost::asio::buffer(room.data(), room.size()), error);
-        if (error) {
+        const std::size_t size = read_now(in_, reader_.prepare(), error);
+        if (size == 0) {
             std::_Exit(orphaned);
         }
         reader_.commit(size);
@@ -80,7 +75,7 @@ private:
 
     void send(const std::vector<std::byte>& bytes) {
         error_code error;
-        boost::asio::write(out_, boost::asio::buffer(bytes.data(), bytes.size()), error);
+        write_now(out_, bytes, error);
         if (error) {
             std::_Exit(orphaned);
         }
@@ -118,9 +113,8 @@ private:
 
     static constexpr std::size_t kept_capacity = std::size_t{1} << 20;
 
-    boost::asio::io_context io_{1};
-    boost::asio::readable_pipe in_;
-    boost::asio::writable_pipe out_;
+    const int in_;
+    const int out_;
     FrameReader reader_;
     std::vector<std::byte> answer_;
 };
@@ -130,7 +124,9 @@ void end_with_the_pool(int in) {
     pollfd watched{.fd = in, .events = 0, .revents = 0};
     while (poll(&watched, 1, -1) < 0 && errno == EINTR) {
     }
-    std::_Exit(orphaned);
+    if ((watched.revents & POLLNVAL) == 0) {  // else a task closed it: it may still give its result
+        std::_Exit(orphaned);
+    }
 }
 
 bool parse_descriptors(const char* word, int& in, int& out) {
@@ -148,8 +144,11 @@ bool parse_descriptors(const char* word, int& in, int& out) {
     fcntl(in, F_SETFD, FD_CLOEXEC);
     fcntl(out, F_SETFD, FD_CLOEXEC);
     unsetenv(worker_variable);  // NOLINT(concurrency-mt-unsafe): before any other thread
-    std::signal(SIGPIPE, SIG_IGN);  // a dead pool is noticed as an error
-    std::thread(end_with_the_pool, in).detach();  // lives as long as the process, and ends it
+    {
+        // A signal that a task blocks, to wait for it, must not end the process in this thread.
+        const AllSignalsBlocked inherited;
+        std::thread(end_with_the_pool, in).detach();  // lives as long as the process, and ends it
+    }
     Worker(in, out).serve();
     std::exit(EXIT_SUCCESS);  // NOLINT(concurrency-mt-unsafe): as returning from main
 }

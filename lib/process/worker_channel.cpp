@@ -11,20 +11,14 @@
 #include <boost/asio/write.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <span>
 #include <utility>
 
 namespace cofutures::process {
 
-namespace {
-
 using boost::system::error_code;
-
-// A buffer that held something large is not kept.
-constexpr std::size_t kept_capacity = std::size_t{1} << 20;
-
-}  // namespace
 
 WorkerChannel::WorkerChannel(
     boost::asio::readable_pipe from_worker, boost::asio::writable_pipe to_worker, ChildProcess child
@@ -33,9 +27,8 @@ WorkerChannel::WorkerChannel(
       from_worker_(std::move(from_worker)),
       child_(std::move(child)) {}
 
-std::shared_ptr<WorkerChannel> WorkerChannel::start(
-    const boost::asio::any_io_executor& executor, const WorkerCommand& command
-) {
+std::shared_ptr<WorkerChannel>
+WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerCommand& command) {
     Pipe to_worker = make_pipe();
     Pipe from_worker = make_pipe();
     const int in = to_worker.read_end.get();
@@ -66,34 +59,41 @@ std::shared_ptr<WorkerChannel> WorkerChannel::start(
 void WorkerChannel::listen(Events events) {
     events_ = std::move(events);
     child_.async_wait([self = shared_from_this()](error_code, ExitStatus status) {
-        self->exit_ = status;
-        if (self->at_end_) {
-            self->report_gone();
-        } else {
-            // What the worker started may hold its end of the pipe, so that no end ever comes: the
-            // pending read goes, and what is in the pipe is taken.
-            error_code ignored;
-            self->from_worker_.cancel(ignored);
-        }
+        self->exited(status);
     });
     read();
 }
 
 void WorkerChannel::kill(bool force) noexcept {
-    child_.kill_group(force ? SIGKILL : SIGTERM);
+    if (!force) {
+        child_.kill(SIGCONT);  // it cannot end while it is stopped
+    }
+    const int signal = force ? SIGKILL : SIGTERM;
+    child_.kill_group(signal);
+    child_.kill(signal);  // it may have left its group
+}
+
+void WorkerChannel::end() noexcept {
+    const ChildProcess ending = std::move(child_);
+    events_ = {};
 }
 
 // --- writing ------------------------------------------------------------------------------------
 
+void WorkerChannel::enqueue(std::vector<std::byte> frame) {
+    const std::lock_guard lock(mutex_);
+    if (outbox_.empty()) {
+        outbox_ = std::move(frame);
+    } else {
+        outbox_.insert(outbox_.end(), frame.begin(), frame.end());
+    }
+}
+
 // Takes what has been enqueued; false, and nobody is writing any more, if there is nothing.
 bool WorkerChannel::next_batch() {
     const std::lock_guard lock(mutex_);
-    batch_.clear();
+    batch_ = std::exchange(outbox_, {});
     written_ = 0;
-    if (batch_.capacity() > kept_capacity) {
-        batch_ = {};
-    }
-    batch_.swap(outbox_);
     writing_ = !batch_.empty();
     return writing_;
 }
@@ -126,6 +126,9 @@ void WorkerChannel::go_on_writing() {
 
 // On the executor's thread, which blocks SIGPIPE.
 void WorkerChannel::write_rest() {
+    if (exit_) {
+        return;
+    }
     boost::asio::async_write(
         to_worker_,
         boost::asio::buffer(batch_.data() + written_, batch_.size() - written_),
@@ -157,22 +160,38 @@ void WorkerChannel::read() {
                 self->drain();
                 self->report_gone();
             } else {
-                // A worker that cannot answer is of no use; one that is exiting is not harmed.
-                self->kill(true);
+                // A worker that cannot answer is of no use; one that is exiting is not harmed, nor
+                // what its tasks have started.
+                self->child_.kill(SIGKILL);
             }
         }
     );
 }
 
-// Takes what is left in the pipe of a worker that has ended.
+void WorkerChannel::exited(const ExitStatus& status) {
+    exit_ = status;
+    // What the worker started may hold its ends of the pipes: then a write would never be done, and
+    // no end of the stream ever come.
+    error_code ignored;
+    to_worker_.cancel(ignored);
+    if (at_end_) {
+        report_gone();
+    } else {
+        from_worker_.cancel(ignored);  // and what is in the pipe is taken
+    }
+}
+
+// Takes what a worker that has ended left in the pipe; not what somebody else goes on to write.
 void WorkerChannel::drain() {
-    error_code error;
-    for (;;) {
+    const int pipe = from_worker_.native_handle();
+    for (std::size_t left = readable_now(pipe); left != 0;) {
         const auto room = reader_.prepare();
-        const std::size_t size = read_now(from_worker_.native_handle(), room, error);
+        error_code error;
+        const std::size_t size = read_now(pipe, room.first(std::min(left, room.size())), error);
         if (size == 0) {
             return;
         }
+        left -= size;
         reader_.commit(size);
         events_.received(reader_);
     }

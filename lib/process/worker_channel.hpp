@@ -25,11 +25,12 @@ struct WorkerCommand {
     std::vector<std::string> launcher;
 };
 
-/// One worker process and the pipes to and from it: the I/O of a process pool, without its decisions.
+/// One worker process and the pipes to and from it: the I/O of a process pool, without its
+/// decisions.
 ///
 /// Frames for the worker may be sent from any thread. The calling thread writes them itself if the
-/// pipe has room, so that no other thread has to be woken; what does not fit is written by the thread
-/// that runs the executor. Everything else happens on that thread, which must be one.
+/// pipe has room, so that no other thread has to be woken; what does not fit is written by the
+/// thread that runs the executor. Everything else happens on that thread, which must be one.
 class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
 public:
     /// What the channel reports, on the executor's thread.
@@ -37,7 +38,8 @@ public:
         /// Frames have arrived: take them from the reader until it has no more. Throwing
         /// SerializationError from it counts as garbage.
         std::function<void(FrameReader&)> received;
-        /// The worker has ended, and all that it sent was reported before. Comes once, and is the last.
+        /// The worker has ended, and all that it sent was reported before. Comes once, and is the
+        /// last.
         std::function<void(ExitStatus)> gone;
     };
 
@@ -48,18 +50,19 @@ public:
     /// Begins to report.
     void listen(Events events);
 
-    /// Appends bytes, whole frames, to what is to be written. Writes nothing yet.
-    template <class Append>
-    void enqueue(Append append) {
-        const std::lock_guard lock(mutex_);
-        append(outbox_);
-    }
+    /// Takes a whole frame to be written. Writes nothing yet.
+    void enqueue(std::vector<std::byte> frame);
 
     /// Writes what was enqueued, as far as the pipe takes it at once; the rest follows by itself.
     void flush();
 
-    /// Ends the process and what it has started. On the executor's thread.
+    /// Ends the process and what it has started, by SIGKILL if `force`, else by SIGTERM. On the
+    /// executor's thread.
     void kill(bool force) noexcept;
+
+    /// Ends the process, reaps it, and reports nothing more. On the executor's thread, outside of
+    /// the events, when it runs no handlers any more.
+    void end() noexcept;
 
     [[nodiscard]] std::int64_t pid() const noexcept { return child_.pid(); }
 
@@ -75,6 +78,7 @@ private:
     void write_rest();
     void read();
     void drain();
+    void exited(const ExitStatus& status);
     void report_gone();
 
     // Used by whoever set writing_.

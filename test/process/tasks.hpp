@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cofutures/process_pool_executor.hpp>
+
+/// @file
+/// Tasks that live in libraries beside the program.
+
+namespace cofutures::test::library {
+
+/// In a shared library: adds one.
+int shared_task(int value);
+
+/// In a static library: takes two away.
+int static_task(int value);
+
+/// Submits, from within the shared library, a lambda of its own that adds three.
+Future<int> submit_from_shared(Executor& executor, int value);
+
+}  // namespace cofutures::test::library

@@ -1,0 +1,188 @@
+#include <cofutures/process_pool_executor.hpp>
+
+#define BOOST_TEST_MODULE process_pool_stress
+#define BOOST_TEST_NO_MAIN
+#include "process/pool_test.hpp"
+#include "support/leak_check.hpp"
+#include "support/seed.hpp"
+
+#include <atomic>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace cofutures;
+using namespace cofutures::test;
+
+BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
+
+namespace {
+
+int twice(int value) {
+    return 2 * value;
+}
+
+/// What became of the submissions of one or more threads.
+struct Books {
+    std::atomic<int> submitted{0};
+    std::atomic<int> refused{0};
+    std::atomic<int> callbacks{0};
+    std::atomic<int> returned{0};
+    std::atomic<int> cancelled{0};
+    std::atomic<int> broken{0};
+};
+
+/// Submits until it is refused, and waits for what was taken.
+void submit_until_refused(ProcessPoolExecutor& pool, Books& books, const Gate& start, int most) {
+    std::vector<Future<int>> futures;
+    start.wait();
+    for (int i = 0; i < most; ++i) {
+        try {
+            futures.push_back(pool.submit(twice, i));
+            ++books.submitted;
+        } catch (const Error&) {
+            ++books.refused;
+            break;
+        }
+        futures.back().add_done_callback([&books] { ++books.callbacks; });
+        if (i % 7 == 0) {
+            futures.back().cancel();
+        }
+    }
+    for (std::size_t i = 0; i < futures.size(); ++i) {
+        try {
+            if (futures[i].result(generous) == 2 * static_cast<int>(i)) {
+                ++books.returned;
+            }
+        } catch (const CancelledError&) {
+            ++books.cancelled;
+        } catch (const BrokenProcessPool&) {
+            ++books.broken;
+        }
+    }
+}
+
+/// Has eight threads submit while `end` does something to the pool; gives the balanced books.
+template <class End>
+void race(Books& books, int most, End end) {
+    Gate start;
+    std::vector<std::thread> threads;
+    {
+        ProcessPoolExecutor pool(2);
+        for (int t = 0; t < 8; ++t) {
+            threads.emplace_back([&] { submit_until_refused(pool, books, start, most); });
+        }
+        start.open();
+        end(pool);
+        for (std::thread& thread : threads) {
+            thread.join();
+        }
+    }
+    BOOST_TEST(books.submitted == books.returned + books.cancelled + books.broken);
+    BOOST_TEST(books.callbacks == books.submitted);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(process_pool_stress)
+
+BOOST_AUTO_TEST_CASE(books_balance_when_eight_threads_submit) {
+    Books books;
+    race(books, 1000, [](ProcessPoolExecutor&) {});
+    BOOST_TEST(books.submitted == 8000);
+    BOOST_TEST(books.refused == 0);
+    BOOST_TEST(books.broken == 0);
+}
+
+BOOST_AUTO_TEST_CASE(books_balance_when_submitting_races_shutdown) {
+    std::minstd_rand random(seed());
+    for (int round = 0; round < 30; ++round) {
+        Books books;
+        race(books, 100'000, [&](ProcessPoolExecutor& pool) {
+            const int wanted = static_cast<int>(random() % 500);
+            while (books.submitted < wanted) {
+                std::this_thread::yield();
+            }
+            switch (round % 5) {
+            case 0:
+                pool.shutdown(true);
+                break;
+            case 1:
+                pool.shutdown(false);
+                break;
+            case 2:
+                pool.shutdown(false, true);
+                break;
+            case 3:
+                pool.terminate_workers();
+                break;
+            default:
+                pool.kill_workers();
+                break;
+            }
+        });
+        BOOST_TEST(books.refused == 8);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(books_balance_when_a_worker_is_killed) {
+    std::minstd_rand random(seed());
+    for (int round = 0; round < 20; ++round) {
+        Books books;
+        race(books, 100'000, [&](ProcessPoolExecutor& pool) {
+            const int wanted = 1 + static_cast<int>(random() % 300);
+            std::vector<pid_t> workers;
+            while (books.callbacks < wanted || workers.empty()) {
+                std::this_thread::yield();
+                workers = pool.worker_pids();
+            }
+            ::kill(workers.back(), SIGKILL);
+        });
+        BOOST_TEST(books.refused == 8);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(two_hundred_pools_leave_nothing_behind) {
+    const Holdings before = Holdings::now();
+    for (int i = 0; i < 200; ++i) {
+        ProcessPoolExecutor pool(2);
+        auto future = pool.submit(twice, i);
+        if (i % 3 == 0) {
+            BOOST_TEST(future.result(generous) == 2 * i);
+        } else if (i % 3 == 1) {
+            pool.kill_workers();
+        }
+    }
+    const Holdings after = Holdings::now();
+    BOOST_TEST(after.children <= before.children);
+    BOOST_TEST(after.descriptors <= before.descriptors);
+}
+
+BOOST_AUTO_TEST_CASE(four_pools_work_at_one_time) {
+    std::vector<std::thread> threads;
+    std::atomic<int> good{0};
+    for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&] {
+            for (int round = 0; round < 10; ++round) {
+                ProcessPoolExecutor pool(2);
+                std::vector<Future<std::string>> futures;
+                for (std::size_t i = 0; i < 20; ++i) {
+                    futures.push_back(
+                        pool.submit([](std::string s) { return s; }, std::string(i * 10'000, 'x'))
+                    );
+                }
+                for (std::size_t i = 0; i < 20; ++i) {
+                    good += futures[i].result(generous).size() == i * 10'000;
+                }
+            }
+        });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    BOOST_TEST(good == 4 * 10 * 20);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
