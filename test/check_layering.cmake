@@ -9,9 +9,9 @@ cmake_minimum_required(VERSION 3.25)
 set(layers
     "error export freeze_support version"
     "codec future promise"
-    "wait as_completed"
-    "boost_serialization executor map"
-    "thread_pool_executor process_pool_executor"
+    "any_future as_completed wait when_all"
+    "map executor"
+    "asio_executor thread_pool_executor process_pool_executor"
     "cofutures"
 )
 

@@ -66,9 +66,11 @@ public:
     AnyFuture(const AnyFuture& other) noexcept : AnyFuture(other.state_, other.label_) {}
     AnyFuture(AnyFuture&& other) noexcept
         : state_(std::exchange(other.state_, nullptr)), label_(other.label_) {}
-    AnyFuture& operator=(AnyFuture other) noexcept {
-        std::swap(state_, other.state_);
-        std::swap(label_, other.label_);
+    AnyFuture& operator=(const AnyFuture& other) noexcept { return *this = AnyFuture(other); }
+    AnyFuture& operator=(AnyFuture&& other) noexcept {
+        AnyFuture moved(std::move(other));
+        std::swap(state_, moved.state_);
+        std::swap(label_, moved.label_);
         return *this;
     }
     ~AnyFuture() {

@@ -109,8 +109,14 @@ public:
         }
     }
     Future(Future&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
-    Future& operator=(Future other) noexcept {
-        std::swap(state_, other.state_);
+    Future& operator=(const Future& other) noexcept {
+        Future copy(other);
+        std::swap(state_, copy.state_);
+        return *this;
+    }
+    Future& operator=(Future&& other) noexcept {
+        Future moved(std::move(other));
+        std::swap(state_, moved.state_);
         return *this;
     }
     ~Future() {

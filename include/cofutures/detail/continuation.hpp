@@ -50,7 +50,7 @@ struct ThenStep {
         } else {
             // Not what the function returns: that may be an rvalue reference into its argument.
             using Result = ThenValue<Fn, T>;
-            if constexpr (std::is_copy_constructible_v<T> && std::is_invocable_r_v<Result, Fn, const T&>) {
+            if constexpr (is_copyable<T> && std::is_invocable_r_v<Result, Fn, const T&>) {
                 if (!upstream.has_sole_reader(in_callback)) {  // others read it: no copy is needed
                     const ReadGuard guard(upstream);
                     return static_cast<Result>(std::invoke(std::move(fn), upstream.value()));

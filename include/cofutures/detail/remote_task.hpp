@@ -93,11 +93,8 @@ template <class Fn, class... Args>
 auto make_portable_task(Fn&& fn, Args&&... args) {
     using Call = RemoteCall<std::decay_t<Fn>, std::decay_t<Args>...>;
     if constexpr (Call::remotable && !std::is_reference_v<TaskValue<Fn, Args...>>) {
-        using TaskType = PortableTask<
-            Call,
-            TaskValue<Fn, Args...>,
-            std::decay_t<Fn>,
-            std::decay_t<Args>...>;
+        using TaskType =
+            PortableTask<Call, TaskValue<Fn, Args...>, std::decay_t<Fn>, std::decay_t<Args>...>;
         return boost::intrusive_ptr<TaskType>(
             new TaskType(std::forward<Fn>(fn), std::forward<Args>(args)...)
         );

@@ -13,6 +13,13 @@ namespace cofutures::detail {
 template <class R>
 using FutureValue = std::conditional_t<std::is_lvalue_reference_v<R>, R, std::remove_cvref_t<R>>;
 
+/// Whether a T can be copied in earnest: a vector of what cannot be copied claims that it can.
+template <class T>
+inline constexpr bool is_copyable = std::is_copy_constructible_v<T>;
+template <class T>
+requires(!std::is_same_v<typename T::value_type, T>) inline constexpr bool is_copyable<T> =
+    std::is_copy_constructible_v<T> && is_copyable<typename T::value_type>;
+
 /// Keeps a value alive while foreign code reads it in a callback, which owns no handle.
 class ReadGuard {
 public:
@@ -67,9 +74,9 @@ public:
     /// else copied. Throws what the future holds instead.
     T take(bool in_callback = false) {
         throw_unless_returned();
-        if constexpr (std::is_trivially_copyable_v<T> && std::is_copy_constructible_v<T>) {
+        if constexpr (std::is_trivially_copyable_v<T> && is_copyable<T>) {
             return value();  // moving is copying: the value may as well stay
-        } else if constexpr (std::is_copy_constructible_v<T>) {
+        } else if constexpr (is_copyable<T>) {
             if (!has_sole_reader(in_callback)) {
                 const ReadGuard guard(*this);
                 return value();
