@@ -166,10 +166,16 @@ public:
     ///
     /// The value stays in the future: calling again gives it again, from any number of threads.
     ///
+    /// Inside a task of a ThreadPoolExecutor, a call of the same pool that has not begun is run by
+    /// this thread, here: a pool never hangs as its tasks wait for each other. The same holds for
+    /// all waits below, for chained futures, and for waits for several.
+    ///
     /// @returns `const T&`, valid as long as a Future shares this state; T& for T&; nothing for
     /// void.
     /// @throws CancelledError     if the call was cancelled before it began.
     /// @throws InvalidStateError  on an empty handle, or if the value was moved out.
+    /// @throws DeadlockError      if this is a task's wait that would close a cycle of waiting
+    /// tasks.
     /// @throws (the call's own)   whatever the callable threw, the same object each time.
     /// @thread_safety  Shared objects: safe. What the call wrote is visible after the return.
     /// @complexity     O(1) beside the waiting; no allocation.
@@ -181,7 +187,8 @@ public:
 
     /// Waits for at most `timeout`.
     ///
-    /// @param timeout  Longest wait on the steady clock; zero or less asks without blocking.
+    /// @param timeout  Longest wait on the steady clock; zero or less asks without blocking. A call
+    ///                 that this thread runs here takes its time all the same.
     /// @throws TimeoutError  if the call is unfinished by then; it goes on.
     /// @throws (as result())
     /// @python  Future.result(timeout).
@@ -237,6 +244,7 @@ public:
     ///
     /// @returns True.
     /// @throws InvalidStateError  on an empty handle; never for what the task did.
+    /// @throws DeadlockError      as result().
     bool wait() const { return state().wait(detail::Deadline()); }
 
     /// Waits for at most `timeout`.

@@ -42,13 +42,21 @@ struct ThreadPoolOptions {
 /// Threads start on demand, one when a call finds none idle; an idle thread is used first. Calls
 /// begin in the order submitted, exactly so with one thread; with several, neighbours may swap.
 ///
+/// **Waiting inside a task** never hangs the pool. `result()`, `wait`, `as_completed` and `map` in
+/// a task, on a future of the same pool that has not begun, run that very call in place, and no
+/// other. A cycle of tasks that wait for each other, over several pools too, is found when the last
+/// wait would close it: that wait throws DeadlockError, which names the tasks. A wait with a
+/// timeout ends by itself and is no part of it. Calls run in place when much of the stack is in use
+/// get a thread of their own for the time.
+///
 /// **Asio.** `get_executor()` gives an Asio executor on the same threads, for timers, sockets and
 /// coroutines; submitted calls leave it its turn.
 ///
 /// **Lifetime.** The destructor waits for all that was submitted. Futures outlive the pool.
 ///
 /// @thread_safety  Shared objects: safe, but for destroying.
-/// @python         ThreadPoolExecutor.
+/// @python         ThreadPoolExecutor. Difference: what Python's documentation shows as deadlocks
+/// ends.
 class COFUTURES_EXPORT ThreadPoolExecutor : public Executor {
 public:
     /// The Asio executor of the pool's threads.

@@ -289,7 +289,8 @@ bool StateBase::wait(const Deadline& deadline) {
         return done();
     }
     WorkerContext* worker = WorkerContext::current();
-    while (worker != nullptr && !done() && run_dependency_in_place(*this, *worker)) {
+    while (worker != nullptr && !done() && !has_passed(deadline) &&
+           run_dependency_in_place(*this, *worker)) {
     }
     if (spin_until([this] { return done(); })) {
         return true;
