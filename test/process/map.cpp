@@ -264,11 +264,11 @@ BOOST_AUTO_TEST_CASE(works_through_the_base_class) {
 BOOST_AUTO_TEST_CASE(what_cannot_travel_is_refused_by_map) {
     ProcessPoolExecutor pool(1);
     Executor& executor = pool;
-    const int captured = 1;
+    int captured = 1;
     const auto refuse = [&](auto fn) {
         BOOST_CHECK_THROW(static_cast<void>(executor.map(fn, ints(1))), SerializationError);
     };
-    refuse([&captured](int value) { return value + captured; });
+    refuse([&captured](int value) { return captured += value; });
     refuse([](std::stop_token, int value) { return value; });
     refuse([](int value) { return static_cast<void*>(new int(value)); });
 }
