@@ -12,6 +12,13 @@
 #include <string>
 #include <thread>
 
+#ifdef __has_feature
+#    if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#        define COFUTURES_SANITIZER_SYMBOLIZES
+#        include <sanitizer/common_interface_defs.h>
+#    endif
+#endif
+
 namespace cofutures::test {
 
 /// What a process holds that outlives a test which forgets it.
@@ -46,6 +53,12 @@ public:
     void setup() {
         // A sanitizer may start a thread of its own together with the program's first.
         std::thread([] {}).join();
+#ifdef COFUTURES_SANITIZER_SYMBOLIZES
+        // It starts a process that names addresses when it first has something to say, if only to
+        // itself, about what a suppression then hides; that process stays.
+        char name[64];
+        __sanitizer_symbolize_pc(__builtin_return_address(0), "%f", name, sizeof name);
+#endif
         before_ = Holdings::now();
     }
 
