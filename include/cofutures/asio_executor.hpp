@@ -146,7 +146,7 @@ private:
 ///
 /// @thread_safety  Shared objects: safe, but for destroying.
 /// @python         none.
-class COFUTURES_EXPORT AsioExecutor : public Executor {
+class COFUTURES_EXPORT AsioExecutor : public detail::SubmitCalls<Executor, detail::LocalTasks> {
 public:
     /// Makes an executor of an Asio executor.
     template <detail::AnyAsioExecutor AsioExecutorType>
@@ -156,25 +156,22 @@ public:
     /// Waits until all that was submitted has run: shutdown(true).
     ~AsioExecutor() override;
 
-    /// As Executor::submit(), for calls of any kind: they stay in this process.
-    ///
-    /// @throws ShutdownError  after shutdown().
-    template <class Fn, class... Args>
-    requires detail::Submittable<Fn, Args...>
-    auto submit(Fn&& fn, Args&&... args) -> Future<detail::TaskValue<Fn, Args...>> {
-        return enqueue_task(detail::make_task(std::forward<Fn>(fn), std::forward<Args>(args)...));
-    }
-
     /// @copydoc Executor::shutdown
     ///
     /// Other handlers of the context do not matter; nor does it end.
     void shutdown(bool wait = true, bool cancel_futures = false) override;
 
+    /// @copydoc Executor::stats
+    [[nodiscard]] ExecutorStats stats() const override;
+
 protected:
     void enqueue(detail::StatePtr task) override;
     [[nodiscard]] std::shared_ptr<detail::TaskSink> task_sink() override;
+    Future<void> begin_shutdown(bool cancel_futures) override;
 
 private:
+    bool shutdown_until(const detail::Deadline& deadline, bool cancel_futures) override;
+
     std::shared_ptr<detail::AsioSink> sink_;
 };
 

@@ -75,6 +75,18 @@ public:
     ~ShutdownError() override;
 };
 
+/// A bounded queue has no room, and the executor was made with `OnFull::reject`.
+///
+/// @python  queue.Full, which no executor of Python has a use for.
+class COFUTURES_EXPORT QueueFullError : public Error {
+public:
+    QueueFullError();
+    using Error::Error;
+    QueueFullError(const QueueFullError&) = default;
+    QueueFullError& operator=(const QueueFullError&) = default;
+    ~QueueFullError() override;
+};
+
 /// The wait, or the shutdown, could never end: it waits for the very thread or task that waits.
 ///
 /// @python  none: Python hangs.

@@ -1,13 +1,22 @@
 #pragma once
 
+#include <cofutures/executor_stats.hpp>
 #include <cofutures/export.hpp>
 #include <cofutures/future.hpp>
 #include <cofutures/map.hpp>
+#include <cofutures/task_options.hpp>
+#include <cofutures/detail/deadline.hpp>
+#include <cofutures/detail/executor_base.hpp>
 #include <cofutures/detail/map_sink.hpp>
 #include <cofutures/detail/map_start.hpp>
 #include <cofutures/detail/remote_task.hpp>
-#include <cofutures/detail/task.hpp>
+#include <cofutures/detail/submit_calls.hpp>
 
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <chrono>
 #include <memory>
 #include <ranges>
 #include <utility>
@@ -28,36 +37,11 @@ namespace cofutures {
 ///
 /// @thread_safety  Shared objects: safe, but for destroying.
 /// @python         concurrent.futures.Executor. Leaving Python's `with` is the destructor here.
-class COFUTURES_EXPORT Executor {
+class COFUTURES_EXPORT Executor
+    : public detail::SubmitCalls<detail::ExecutorBase, detail::PortableTasks> {
 public:
-    Executor(const Executor&) = delete;
-    Executor& operator=(const Executor&) = delete;
-
     /// As leaving Python's `with`: each executor's destructor calls shutdown().
-    virtual ~Executor();
-
-    /// Has `fn(args...)` called and gives a future of what it returns.
-    ///
-    /// Callable and arguments are copied or moved into the task as `std::thread` does it, and
-    /// passed on as rvalues; wrap what shall stay a reference in std::ref. Both may be move-only.
-    /// They are destroyed before the future is done. A callable whose first parameter is a
-    /// std::stop_token, in front of `args`, gets one: see Future::request_stop().
-    ///
-    /// @returns Future<R>, where R is what the call returns: a reference stays one, void is fine.
-    /// @throws ShutdownError       after shutdown().
-    /// @throws BrokenExecutor      if the executor broke (BrokenThreadPool, BrokenProcessPool).
-    /// @throws SerializationError  by a process pool, if such a call cannot leave the process; what
-    ///                             can and cannot is said with ProcessPoolExecutor.
-    /// @thread_safety  Shared objects: safe.
-    /// @complexity     O(1), one allocation.
-    /// @python         Executor.submit(fn, /, *args, **kwargs).
-    template <class Fn, class... Args>
-    requires detail::Submittable<Fn, Args...>
-    auto submit(Fn&& fn, Args&&... args) -> Future<detail::TaskValue<Fn, Args...>> {
-        return enqueue_task(
-            detail::make_portable_task(std::forward<Fn>(fn), std::forward<Args>(args)...)
-        );
-    }
+    ~Executor() override;
 
     /// Takes no more work and lets go of what is used.
     ///
@@ -70,6 +54,38 @@ public:
     /// @thread_safety         Shared objects: safe.
     /// @python                Executor.shutdown(wait=True, *, cancel_futures=False).
     virtual void shutdown(bool wait = true, bool cancel_futures = false) = 0;
+
+    /// Takes no more work, and waits for at most `timeout` until all work has ended.
+    ///
+    /// @returns Whether all work ended in time, and threads and processes are gone. If not it goes
+    ///          on ending, and so does a later shutdown().
+    /// @throws DeadlockError  inside one of this executor's own tasks.
+    /// @thread_safety         Shared objects: safe.
+    /// @python                none.
+    template <class Rep, class Period>
+    bool shutdown_for(std::chrono::duration<Rep, Period> timeout, bool cancel_futures = false) {
+        return shutdown_until(detail::deadline_after(timeout), cancel_futures);
+    }
+
+    /// Takes no more work, and waits as an Asio operation until all work has ended: for threads
+    /// that must not block, such as an io_context's.
+    ///
+    /// @param token  Completion token for `void(boost::system::error_code)`: done, or
+    ///               operation_aborted if the operation was cancelled; the executor ends all the
+    ///               same. The executor may be destroyed when it is done, and that does not block.
+    /// @python       none.
+    template <
+        boost::asio::completion_token_for<void(boost::system::error_code)> CompletionToken =
+            boost::asio::use_awaitable_t<>>
+    auto async_shutdown(CompletionToken&& token = CompletionToken(), bool cancel_futures = false) {
+        return begin_shutdown(cancel_futures).async_wait(std::forward<CompletionToken>(token));
+    }
+
+    /// Counts what there is and what was done, in one consistent snapshot.
+    ///
+    /// @thread_safety  Shared objects: safe.
+    /// @python         none.
+    [[nodiscard]] virtual ExecutorStats stats() const = 0;
 
     /// Calls `fn` with the elements of one or more ranges side by side, and gives the results in
     /// the order of the input. The shortest range ends it.
@@ -143,16 +159,12 @@ protected:
     /// closed.
     [[nodiscard]] virtual std::shared_ptr<detail::TaskSink> task_sink();
 
-    /// Takes a pending task to run, or throws and leaves it alone.
-    virtual void enqueue(detail::StatePtr task) = 0;
+    /// Takes no more work; gives a future that ends when all work has ended.
+    virtual Future<void> begin_shutdown(bool cancel_futures) = 0;
 
-    /// Enqueues a task and gives its future.
-    template <class TaskType>
-    auto enqueue_task(boost::intrusive_ptr<TaskType> task) {
-        auto future = detail::FutureAccess::make(*task);
-        enqueue(detail::StatePtr(task.detach(), false));
-        return future;
-    }
+private:
+    /// As shutdown_for().
+    virtual bool shutdown_until(const detail::Deadline& deadline, bool cancel_futures) = 0;
 };
 
 }  // namespace cofutures

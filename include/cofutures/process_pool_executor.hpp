@@ -4,6 +4,7 @@
 #include <cofutures/export.hpp>
 #include <cofutures/freeze_support.hpp>
 #include <cofutures/future.hpp>
+#include <cofutures/process_pool_options.hpp>
 #include <cofutures/detail/remote_task.hpp>
 
 #include <functional>
@@ -21,17 +22,6 @@ namespace cofutures {
 namespace process {
 class ProcessPool;
 }  // namespace process
-
-/// How a ProcessPoolExecutor is made; each member has a default.
-struct ProcessPoolOptions {
-    /// The most worker processes it may have, at least 1. Default: the processors that this process
-    /// may use.
-    std::optional<int> max_workers{};
-    /// Words put before each worker's command, such as `{"nice", "-n", "10"}` or
-    /// `{"prlimit", "--as=1000000000"}`. They must end in running the rest of the command and leave
-    /// open the descriptors that they inherit.
-    std::vector<std::string> launcher{};
-};
 
 /// Runs calls in worker processes: a crash, a leak or a hostile input stays out of this process.
 ///
@@ -82,7 +72,8 @@ struct ProcessPoolOptions {
 /// @thread_safety  Shared objects: safe, but for destroying.
 /// @python         ProcessPoolExecutor. Workers are always new processes ("spawn"); arguments that
 ///                 cannot be decoded fail their own future instead of breaking the pool.
-class COFUTURES_EXPORT ProcessPoolExecutor : public Executor {
+class COFUTURES_EXPORT ProcessPoolExecutor
+    : public detail::SubmitCalls<Executor, detail::RemoteTasks> {
 public:
     /// Makes a pool with the default options. No process is started.
     ///
@@ -104,46 +95,25 @@ public:
     /// Waits until all that was submitted has run: shutdown(true).
     ~ProcessPoolExecutor() override;
 
-    /// As Executor::submit(), checked when it compiles.
-    ///
-    /// @param fn    A function, or a callable without data such as a captureless lambda.
-    /// @param args  Converted to the parameters' types and encoded before this returns; what that
-    ///              throws, the future holds.
-    /// @throws ShutdownError      after shutdown().
-    /// @throws BrokenProcessPool  if a worker died.
-    /// @throws std::system_error  if the pool's thread cannot be started; a later submit may do.
-    template <class Fn, class... Args>
-    requires detail::Submittable<Fn, Args...>
-    auto submit(Fn&& fn, Args&&... args)
-        -> Future<std::remove_cvref_t<detail::TaskValue<Fn, Args...>>> {
-        using Call = detail::RemoteCall<std::decay_t<Fn>, std::decay_t<Args>...>;
-        using Value = std::remove_cvref_t<detail::TaskValue<Fn, Args...>>;
-        Call::require_remotable();
-        if constexpr (Call::remotable) {
-            return submit_portable<Call, Value, std::decay_t<Fn>>(
-                std::forward<Fn>(fn), std::forward<Args>(args)...
-            );
-        } else {
-            return {};
-        }
-    }
+    using SubmitCalls::submit;
 
-    /// Has a function called that is named at compile time: `pool.submit<&is_prime>(n)`.
+    /// Has a function called that is named at compile time: `pool.submit<&is_prime>(n)`. Messages
+    /// name it then by its name, not by its type.
     ///
-    /// @throws (as above)
+    /// @throws (as submit())
     template <auto fn, class... Args>
     requires detail::Submittable<decltype(fn), Args...>
-    auto submit(Args&&... args)
-        -> Future<std::remove_cvref_t<detail::TaskValue<decltype(fn), Args...>>> {
-        using Fn = std::remove_const_t<decltype(fn)>;
-        using Call = detail::RemoteConstantCall<fn, std::decay_t<Args>...>;
-        using Value = std::remove_cvref_t<detail::TaskValue<Fn, Args...>>;
-        Call::require_remotable();
-        if constexpr (Call::remotable) {
-            return submit_portable<Call, Value, Fn>(fn, std::forward<Args>(args)...);
-        } else {
-            return {};
-        }
+    auto submit(Args&&... args) {
+        return enqueue_task(detail::new_task<detail::RemoteTasks::ConstantType<fn, Args...>>(
+            fn, std::forward<Args>(args)...
+        ));
+    }
+    template <auto fn, class... Args>
+    requires detail::Submittable<decltype(fn), Args...>
+    auto submit(TaskOptions options, Args&&... args) {
+        return enqueue_task(detail::new_task_with<detail::RemoteTasks::ConstantType<fn, Args...>>(
+            std::move(options), fn, std::forward<Args>(args)...
+        ));
     }
 
     /// @copydoc Executor::shutdown
@@ -163,21 +133,19 @@ public:
     /// @python  ProcessPoolExecutor.kill_workers().
     void kill_workers();
 
+    /// @copydoc Executor::stats
+    [[nodiscard]] ExecutorStats stats() const override;
+
     /// Process ids of the workers that are there now, in no order.
     [[nodiscard]] std::vector<pid_t> worker_pids() const;
 
 protected:
     [[nodiscard]] std::shared_ptr<detail::TaskSink> task_sink() override;
     void enqueue(detail::StatePtr task) override;
+    Future<void> begin_shutdown(bool cancel_futures) override;
 
 private:
-    template <class Call, class Value, class Fn, class F, class... Args>
-    Future<Value> submit_portable(F&& fn, Args&&... args) {
-        using TaskType = detail::PortableTask<Call, Value, Fn, std::decay_t<Args>...>;
-        return enqueue_task(boost::intrusive_ptr<TaskType>(
-            new TaskType(std::forward<F>(fn), std::forward<Args>(args)...)
-        ));
-    }
+    bool shutdown_until(const detail::Deadline& deadline, bool cancel_futures) override;
 
     std::shared_ptr<process::ProcessPool> pool_;
 };

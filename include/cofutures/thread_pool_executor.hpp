@@ -57,7 +57,8 @@ struct ThreadPoolOptions {
 /// @thread_safety  Shared objects: safe, but for destroying.
 /// @python         ThreadPoolExecutor. Difference: what Python's documentation shows as deadlocks
 /// ends.
-class COFUTURES_EXPORT ThreadPoolExecutor : public Executor {
+class COFUTURES_EXPORT ThreadPoolExecutor
+    : public detail::SubmitCalls<Executor, detail::LocalTasks> {
 public:
     /// The Asio executor of the pool's threads.
     using executor_type = boost::asio::thread_pool::executor_type;
@@ -78,22 +79,14 @@ public:
     /// Waits until all that was submitted has run: shutdown(true).
     ~ThreadPoolExecutor() override;
 
-    /// As Executor::submit(), for calls of any kind: they stay in this process.
-    ///
-    /// @throws ShutdownError     after shutdown().
-    /// @throws BrokenThreadPool  if an initializer failed, with its exception nested.
-    /// @throws std::system_error if there is no thread yet and none can be started.
-    template <class Fn, class... Args>
-    requires detail::Submittable<Fn, Args...>
-    auto submit(Fn&& fn, Args&&... args) -> Future<detail::TaskValue<Fn, Args...>> {
-        return enqueue_task(detail::make_task(std::forward<Fn>(fn), std::forward<Args>(args)...));
-    }
-
     /// @copydoc Executor::shutdown
     ///
     /// What was posted to get_executor() counts as work too: `wait` returns when timers and
     /// coroutines that run there have ended.
     void shutdown(bool wait = true, bool cancel_futures = false) override;
+
+    /// @copydoc Executor::stats
+    [[nodiscard]] ExecutorStats stats() const override;
 
     /// An Asio executor on this pool's threads: for post, dispatch, co_spawn, timers, sockets.
     ///
@@ -106,8 +99,11 @@ public:
 protected:
     [[nodiscard]] std::shared_ptr<detail::TaskSink> task_sink() override;
     void enqueue(detail::StatePtr task) override;
+    Future<void> begin_shutdown(bool cancel_futures) override;
 
 private:
+    bool shutdown_until(const detail::Deadline& deadline, bool cancel_futures) override;
+
     std::shared_ptr<thread::ThreadPool> pool_;
 };
 

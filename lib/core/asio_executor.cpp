@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <stdexcept>
 #include <vector>
 
 namespace cofutures {
@@ -176,6 +177,18 @@ void AsioExecutor::enqueue(detail::StatePtr task) {
 
 std::shared_ptr<detail::TaskSink> AsioExecutor::task_sink() {
     return sink_;
+}
+
+ExecutorStats AsioExecutor::stats() const {
+    throw std::logic_error("pending");
+}
+
+Future<void> AsioExecutor::begin_shutdown(bool /*cancel_futures*/) {
+    throw std::logic_error("pending");
+}
+
+bool AsioExecutor::shutdown_until(const detail::Deadline& /*deadline*/, bool /*cancel_futures*/) {
+    throw std::logic_error("pending");
 }
 
 }  // namespace cofutures

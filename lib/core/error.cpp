@@ -18,6 +18,7 @@ const char* version() noexcept {
 
 CancelledError::CancelledError() : Error("the future was cancelled") {}
 TimeoutError::TimeoutError() : Error("the wait timed out") {}
+QueueFullError::QueueFullError() : Error("the executor's queue is full") {}
 ShutdownError::ShutdownError() : Error("cannot schedule new futures after shutdown") {}
 
 // One definition here anchors each type's vtable and type information in the library.
@@ -26,6 +27,7 @@ CancelledError::~CancelledError() = default;
 TimeoutError::~TimeoutError() = default;
 InvalidStateError::~InvalidStateError() = default;
 ShutdownError::~ShutdownError() = default;
+QueueFullError::~QueueFullError() = default;
 DeadlockError::~DeadlockError() = default;
 BrokenExecutor::~BrokenExecutor() = default;
 BrokenThreadPool::~BrokenThreadPool() = default;

@@ -357,6 +357,7 @@ std::span<const KnownType> known_types() {
         KnownType{&typeid(TimeoutError), make_from_what<TimeoutError>},
         KnownType{&typeid(InvalidStateError), make_from_what<InvalidStateError>},
         KnownType{&typeid(ShutdownError), make_from_what<ShutdownError>},
+        KnownType{&typeid(QueueFullError), make_from_what<QueueFullError>},
         KnownType{&typeid(DeadlockError), make_from_what<DeadlockError>},
         KnownType{&typeid(BrokenExecutor), make_from_what<BrokenExecutor>},
         KnownType{&typeid(BrokenThreadPool), make_from_what<BrokenThreadPool>},

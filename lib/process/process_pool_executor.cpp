@@ -82,4 +82,16 @@ void ProcessPoolExecutor::enqueue(detail::StatePtr task) {
     pool_->submit(std::move(task));
 }
 
+ExecutorStats ProcessPoolExecutor::stats() const {
+    throw std::logic_error("pending");
+}
+
+Future<void> ProcessPoolExecutor::begin_shutdown(bool /*cancel_futures*/) {
+    throw std::logic_error("pending");
+}
+
+bool ProcessPoolExecutor::shutdown_until(const detail::Deadline& /*deadline*/, bool /*cancel_futures*/) {
+    throw std::logic_error("pending");
+}
+
 }  // namespace cofutures

@@ -73,4 +73,16 @@ void ThreadPoolExecutor::enqueue(detail::StatePtr task) {
     pool_->submit(std::move(task));
 }
 
+ExecutorStats ThreadPoolExecutor::stats() const {
+    throw std::logic_error("pending");
+}
+
+Future<void> ThreadPoolExecutor::begin_shutdown(bool /*cancel_futures*/) {
+    throw std::logic_error("pending");
+}
+
+bool ThreadPoolExecutor::shutdown_until(const detail::Deadline& /*deadline*/, bool /*cancel_futures*/) {
+    throw std::logic_error("pending");
+}
+
 }  // namespace cofutures

@@ -31,6 +31,7 @@ BOOST_AUTO_TEST_CASE(each_is_made_from_a_message_and_caught_as_error) {
     check_message(TimeoutError("m"), "m");
     check_message(InvalidStateError("m"), "m");
     check_message(ShutdownError("m"), "m");
+    check_message(QueueFullError("m"), "m");
     check_message(DeadlockError("m"), "m");
     check_message(BrokenExecutor("m"), "m");
     check_message(BrokenThreadPool("m"), "m");

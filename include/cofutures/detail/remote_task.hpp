@@ -37,7 +37,7 @@ protected:
 
 /// A task that can run in this process or in another. `Call` is its RemoteCall.
 template <class Call, class T, class Fn, class... Args>
-class PortableTask final : public Task<T, Fn, Args...>, public RemoteTask {
+class PortableTask : public Task<T, Fn, Args...>, public RemoteTask {
 public:
     template <class F, class... A>
     explicit PortableTask(F&& fn, A&&... args)
@@ -88,19 +88,64 @@ private:
     const std::uintptr_t function_;
 };
 
-/// Makes a task that can leave the process if the call can, else one that stays.
-template <class Fn, class... Args>
-auto make_portable_task(Fn&& fn, Args&&... args) {
-    using Call = RemoteCall<std::decay_t<Fn>, std::decay_t<Args>...>;
-    if constexpr (Call::remotable && !std::is_reference_v<TaskValue<Fn, Args...>>) {
-        using TaskType =
+/// Calls that can leave the process where that is possible, and stay here where it is not.
+struct PortableTasks {
+    template <class Fn, class... Args>
+    using Value = TaskValue<Fn, Args...>;
+
+private:
+    template <class Call, class Fn, class... Args>
+    struct TypeOf {
+        using type = LocalTasks::Type<Fn, Args...>;
+    };
+    template <class Call, class Fn, class... Args>
+    requires(Call::remotable && !std::is_reference_v<TaskValue<Fn, Args...>>) struct TypeOf<
+        Call,
+        Fn,
+        Args...> {
+        using type =
             PortableTask<Call, TaskValue<Fn, Args...>, std::decay_t<Fn>, std::decay_t<Args>...>;
-        return boost::intrusive_ptr<TaskType>(
-            new TaskType(std::forward<Fn>(fn), std::forward<Args>(args)...)
-        );
-    } else {
-        return make_task(std::forward<Fn>(fn), std::forward<Args>(args)...);
-    }
-}
+    };
+
+public:
+    template <class Fn, class... Args>
+    using Type =
+        typename TypeOf<RemoteCall<std::decay_t<Fn>, std::decay_t<Args>...>, Fn, Args...>::type;
+};
+
+/// Calls that leave the process; any other does not compile, and the message says why.
+struct RemoteTasks {
+    template <class Fn, class... Args>
+    using Value = std::remove_cvref_t<TaskValue<Fn, Args...>>;
+
+private:
+    // One that must not be made stands as a local task, so that the reason is the only error.
+    template <class Call, class Fn, class... Args>
+    struct TypeOf {
+        static consteval bool refuse() {
+            Call::require_remotable();
+            return true;
+        }
+        static_assert(refuse());
+        using type = Task<Value<Fn, Args...>, std::decay_t<Fn>, std::decay_t<Args>...>;
+    };
+    template <class Call, class Fn, class... Args>
+    requires Call::remotable struct TypeOf<Call, Fn, Args...> {
+        using type =
+            PortableTask<Call, Value<Fn, Args...>, std::decay_t<Fn>, std::decay_t<Args>...>;
+    };
+
+public:
+    template <class Fn, class... Args>
+    using Type =
+        typename TypeOf<RemoteCall<std::decay_t<Fn>, std::decay_t<Args>...>, Fn, Args...>::type;
+
+    /// The same for a function that is named at compile time.
+    template <auto fn, class... Args>
+    using ConstantType = typename TypeOf<
+        RemoteConstantCall<fn, std::decay_t<Args>...>,
+        std::remove_const_t<decltype(fn)>,
+        Args...>::type;
+};
 
 }  // namespace cofutures::detail

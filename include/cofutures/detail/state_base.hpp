@@ -14,7 +14,11 @@
 #include <string_view>
 #include <vector>
 
-namespace cofutures::detail {
+namespace cofutures {
+
+struct TaskOptions;
+
+namespace detail {
 
 class RemoteTask;
 class StateBase;
@@ -142,6 +146,9 @@ public:
 
     /// What to call the task in a message.
     [[nodiscard]] virtual std::string label() const { return "a future"; }
+
+    /// How it was submitted; null if without options.
+    [[nodiscard]] virtual const TaskOptions* options() const noexcept { return nullptr; }
 
     /// The face that a process pool sends through; null if the task cannot leave the process.
     virtual RemoteTask* remote() noexcept { return nullptr; }
@@ -291,4 +298,5 @@ inline void intrusive_ptr_release(StateBase* state) noexcept {
     state->release_reference();
 }
 
-}  // namespace cofutures::detail
+}  // namespace detail
+}  // namespace cofutures

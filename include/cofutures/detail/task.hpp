@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cofutures/export.hpp>
+#include <cofutures/task_options.hpp>
 #include <cofutures/detail/state.hpp>
 #include <cofutures/detail/type_label.hpp>
 
@@ -126,12 +128,49 @@ private:
     };
 };
 
+/// A task that was submitted with options. `TaskType` is what it would be without.
+template <class TaskType>
+class TaskWithOptions final : public TaskType {
+public:
+    template <class... A>
+    explicit TaskWithOptions(TaskOptions options, A&&... args)
+        : TaskType(std::forward<A>(args)...), options_(std::move(options)) {}
+
+    [[nodiscard]] const TaskOptions* options() const noexcept override { return &options_; }
+    [[nodiscard]] std::string label() const override {
+        return options_.name.empty() ? TaskType::label() : options_.name;
+    }
+
+private:
+    const TaskOptions options_;
+};
+
+/// Throws std::invalid_argument for options that make no sense.
+COFUTURES_EXPORT void check(const TaskOptions& options);
+
+template <class TaskType, class... A>
+boost::intrusive_ptr<TaskType> new_task(A&&... args) {
+    return boost::intrusive_ptr<TaskType>(new TaskType(std::forward<A>(args)...));
+}
+template <class TaskType, class... A>
+boost::intrusive_ptr<TaskWithOptions<TaskType>> new_task_with(TaskOptions&& options, A&&... args) {
+    check(options);
+    return new_task<TaskWithOptions<TaskType>>(std::move(options), std::forward<A>(args)...);
+}
+
+/// Calls that stay in this process: the types of their tasks and of their futures' values.
+struct LocalTasks {
+    template <class Fn, class... Args>
+    using Value = TaskValue<Fn, Args...>;
+    template <class Fn, class... Args>
+    using Type = Task<TaskValue<Fn, Args...>, std::decay_t<Fn>, std::decay_t<Args>...>;
+};
+
 /// Makes a task of a callable and arguments, stored as decayed copies.
 template <class Fn, class... Args>
 auto make_task(Fn&& fn, Args&&... args) {
-    using TaskType = Task<TaskValue<Fn, Args...>, std::decay_t<Fn>, std::decay_t<Args>...>;
-    return boost::intrusive_ptr<TaskType>(
-        new TaskType(std::forward<Fn>(fn), std::forward<Args>(args)...)
+    return new_task<LocalTasks::Type<Fn, Args...>>(
+        std::forward<Fn>(fn), std::forward<Args>(args)...
     );
 }
 

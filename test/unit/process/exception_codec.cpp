@@ -210,6 +210,7 @@ BOOST_AUTO_TEST_CASE(the_librarys_own_errors_arrive_as_themselves) {
         TimeoutError,
         InvalidStateError,
         ShutdownError,
+        QueueFullError,
         DeadlockError,
         BrokenExecutor,
         BrokenThreadPool,

@@ -1,0 +1,194 @@
+#pragma once
+
+#include <cofutures/future.hpp>
+#include <cofutures/task_options.hpp>
+#include <cofutures/detail/async_operation.hpp>
+#include <cofutures/detail/task.hpp>
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <exception>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace cofutures::detail {
+
+/// Completes `async_submit`: gives the future of a task that was taken.
+template <class R>
+struct DeliverSubmitted {
+    Future<void> taken;
+    Future<R> future;
+
+    template <class Handler>
+    void operator()(Handler&& handler, bool aborted) {
+        if (aborted) {
+            future.cancel();
+            std::forward<Handler>(handler
+            )(std::make_exception_ptr(
+                  boost::system::system_error(boost::asio::error::operation_aborted)
+              ),
+              Future<R>());
+        } else if (std::exception_ptr error = taken.exception()) {
+            std::forward<Handler>(handler)(std::move(error), Future<R>());
+        } else {
+            std::forward<Handler>(handler)(std::exception_ptr(), std::move(future));
+        }
+    }
+};
+
+/// The calls by which an executor is given work: one set for all executors.
+///
+/// @tparam Base   An ExecutorBase, to which it adds them.
+/// @tparam Tasks  Which task a call becomes: LocalTasks, PortableTasks, RemoteTasks.
+template <class Base, class Tasks>
+class SubmitCalls : public Base {
+    template <class Fn, class... Args>
+    using Value = typename Tasks::template Value<Fn, Args...>;
+    template <class Fn, class... Args>
+    using TaskType = typename Tasks::template Type<Fn, Args...>;
+
+public:
+    /// Has `fn(args...)` called and gives a future of what it returns.
+    ///
+    /// Callable and arguments are copied or moved into the task as `std::thread` does it, and
+    /// passed on as rvalues; wrap what shall stay a reference in std::ref. Both may be move-only.
+    /// They are destroyed before the future is done. A callable whose first parameter is a
+    /// std::stop_token, in front of `args`, gets one: see Future::request_stop().
+    ///
+    /// @returns Future<R>, where R is what the call returns: a reference stays one, void is fine.
+    /// @throws ShutdownError       after shutdown().
+    /// @throws BrokenExecutor      if the executor broke (BrokenThreadPool, BrokenProcessPool).
+    /// @throws QueueFullError      if a bounded queue is full and the executor was made to reject.
+    /// @throws SerializationError  by a process pool, if such a call cannot leave the process; what
+    ///                             can and cannot is said with ProcessPoolExecutor.
+    /// @thread_safety  Shared objects: safe.
+    /// @complexity     O(1), one allocation.
+    /// @python         Executor.submit(fn, /, *args, **kwargs).
+    template <class Fn, class... Args>
+    requires Submittable<Fn, Args...>
+    auto submit(Fn&& fn, Args&&... args) -> Future<Value<Fn, Args...>> {
+        return enqueue_task(
+            new_task<TaskType<Fn, Args...>>(std::forward<Fn>(fn), std::forward<Args>(args)...)
+        );
+    }
+
+    /// Has `fn(args...)` called as the options say: `submit({.priority = 1}, fn, args...)`.
+    ///
+    /// @throws std::invalid_argument  for a bad option.
+    /// @throws (as above)
+    /// @python  none.
+    template <class Fn, class... Args>
+    requires Submittable<Fn, Args...>
+    auto submit(TaskOptions options, Fn&& fn, Args&&... args) -> Future<Value<Fn, Args...>> {
+        return enqueue_task(new_task_with<TaskType<Fn, Args...>>(
+            std::move(options), std::forward<Fn>(fn), std::forward<Args>(args)...
+        ));
+    }
+
+    /// As submit(), unless the executor's queue is full.
+    ///
+    /// @returns Nothing, at once, if there is no room; callable and arguments are destroyed then.
+    /// @throws (as submit(), but for QueueFullError)
+    /// @python  none.
+    template <class Fn, class... Args>
+    requires Submittable<Fn, Args...>
+    auto try_submit(Fn&& fn, Args&&... args) -> std::optional<Future<Value<Fn, Args...>>> {
+        return try_enqueue_task(
+            new_task<TaskType<Fn, Args...>>(std::forward<Fn>(fn), std::forward<Args>(args)...)
+        );
+    }
+    template <class Fn, class... Args>
+    requires Submittable<Fn, Args...>
+    auto try_submit(TaskOptions options, Fn&& fn, Args&&... args)
+        -> std::optional<Future<Value<Fn, Args...>>> {
+        return try_enqueue_task(new_task_with<TaskType<Fn, Args...>>(
+            std::move(options), std::forward<Fn>(fn), std::forward<Args>(args)...
+        ));
+    }
+
+    /// Submits as an Asio operation, which waits for room in a full queue without blocking a
+    /// thread.
+    ///
+    /// Tasks that wait for room are taken in the order in which they came. Cancelling the operation
+    /// (terminal, partial, total) cancels the task, and completes it with `operation_aborted`.
+    ///
+    /// @param token    Completion token for `void(std::exception_ptr, Future<R>)`; the error is
+    /// what
+    ///                 submit() would throw. Such as in
+    ///                 `auto future = co_await pool.async_submit(asio::use_awaitable, fn, 1);`
+    /// @throws std::invalid_argument  for a bad option.
+    /// @python  none.
+    template <class CompletionToken, class Fn, class... Args>
+    requires(Submittable<Fn, Args...>&& boost::asio::completion_token_for<
+             CompletionToken,
+             void(std::exception_ptr, Future<Value<Fn, Args...>>)>) auto async_submit(CompletionToken&& token, Fn&& fn, Args&&... args) {
+        return initiate_submit<Value<Fn, Args...>>(
+            token,
+            new_task<TaskType<Fn, Args...>>(std::forward<Fn>(fn), std::forward<Args>(args)...)
+        );
+    }
+    template <class CompletionToken, class Fn, class... Args>
+    requires(Submittable<Fn, Args...>&& boost::asio::completion_token_for<
+             CompletionToken,
+             void(std::exception_ptr, Future<Value<Fn, Args...>>)>) auto async_submit(CompletionToken&& token, TaskOptions options, Fn&& fn, Args&&... args) {
+        return initiate_submit<Value<Fn, Args...>>(
+            token,
+            new_task_with<TaskType<Fn, Args...>>(
+                std::move(options), std::forward<Fn>(fn), std::forward<Args>(args)...
+            )
+        );
+    }
+
+protected:
+    SubmitCalls() = default;
+
+    /// Enqueues a task and gives its future.
+    template <class T>
+    auto enqueue_task(boost::intrusive_ptr<T> task) {
+        auto future = FutureAccess::make(*task);
+        this->enqueue(StatePtr(task.detach(), false));
+        return future;
+    }
+
+private:
+    template <class T>
+    auto try_enqueue_task(boost::intrusive_ptr<T> task) {
+        std::optional future(FutureAccess::make(*task));
+        if (!this->try_enqueue(StatePtr(task.detach(), false))) {
+            future.reset();
+        }
+        return future;
+    }
+
+    template <class R, class CompletionToken, class T>
+    auto initiate_submit(CompletionToken& token, boost::intrusive_ptr<T> task) {
+        return boost::asio::async_initiate<CompletionToken, void(std::exception_ptr, Future<R>)>(
+            [](auto handler, SubmitCalls* self, boost::intrusive_ptr<T> submitted) {
+                auto future = FutureAccess::make(*submitted);
+                Future<void> taken;
+                try {
+                    taken = self->enqueue_when_room(StatePtr(submitted.detach(), false));
+                } catch (...) {
+                    Promise<void> refused;
+                    taken = refused.get_future();
+                    refused.set_exception(std::current_exception());
+                }
+                State<void>& state = FutureAccess::state(taken);
+                AsyncOperation<DeliverSubmitted<R>, std::decay_t<decltype(handler)>>::start(
+                    state,
+                    DeliverSubmitted<R>{std::move(taken), std::move(future)},
+                    std::move(handler)
+                );
+            },
+            token,
+            this,
+            std::move(task)
+        );
+    }
+};
+
+}  // namespace cofutures::detail

@@ -1,0 +1,14 @@
+#pragma once
+
+namespace cofutures {
+
+/// What `submit` does when a bounded queue has no room.
+///
+/// A task that submits to its own pool never waits for room, as it might hold the worker that would
+/// make some: it goes over the bound with `block`.
+enum class OnFull {
+    block,   ///< waits until there is room
+    reject,  ///< throws QueueFullError
+};
+
+}  // namespace cofutures
