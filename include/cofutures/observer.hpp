@@ -21,12 +21,12 @@ struct TaskEvent {
     /// again for another one.
     std::uint64_t task = 0;
     /// TaskOptions::name, or what the task is called without one.
-    std::string_view name;
+    std::string_view name{};
     /// The worker that runs it: a thread's name, such as `ThreadPoolExecutor-0_1`, or
     /// `worker 4711` for a process; empty while it is queued.
-    std::string_view worker;
+    std::string_view worker{};
     /// When it happened.
-    std::chrono::steady_clock::time_point time;
+    std::chrono::steady_clock::time_point time{};
 };
 
 /// Is told what becomes of an executor's tasks: for traces, metrics, logs.

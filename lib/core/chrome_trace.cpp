@@ -1,0 +1,215 @@
+#include <cofutures/chrome_trace.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <mutex>
+#include <new>
+#include <ostream>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace cofutures {
+
+namespace {
+
+using Time = std::chrono::steady_clock::time_point;
+
+/// One task, from when it was queued.
+struct Span {
+    std::string name;
+    std::size_t worker = 0;  // index; 0 if it never began
+    Time queued{};
+    Time started{};
+    Time finished{};
+    TaskOutcome outcome = TaskOutcome::returned;
+};
+
+const char* text_of(TaskOutcome outcome) {
+    switch (outcome) {
+    case TaskOutcome::raised:
+        return "raised";
+    case TaskOutcome::cancelled:
+        return "cancelled";
+    case TaskOutcome::returned:
+        break;
+    }
+    return "returned";
+}
+
+// Boost.JSON would have to be compiled into this library, and would then clash with a program's own
+// copy: strings are all that needs care here.
+void write_string(std::ostream& out, std::string_view text) {
+    out << '"';
+    for (const char c : text) {
+        if (c == '"' || c == '\\') {
+            out << '\\' << c;
+        } else if (static_cast<unsigned char>(c) < 0x20) {
+            std::array<char, 8> escaped{};
+            std::snprintf(escaped.data(), escaped.size(), "\\u%04x", static_cast<unsigned>(c));
+            out << escaped.data();
+        } else {
+            out << c;
+        }
+    }
+    out << '"';
+}
+
+/// Writes events, which are times in microseconds since the first one.
+class EventWriter {
+public:
+    EventWriter(std::ostream& out, Time origin) : out_(out), origin_(origin) {}
+
+    void name_row(std::string_view kind, std::size_t row, std::string_view name) {
+        begin(kind, "M", row);
+        out_ << R"(,"args":{"name":)";
+        write_string(out_, name);
+        out_ << "}}";
+    }
+
+    void run(const Span& span) {
+        begin(span.name, "X", span.worker);
+        out_ << R"(,"cat":"task","ts":)" << since_origin(span.started) << R"(,"dur":)"
+             << microseconds(span.finished - span.started) << R"(,"args":{"outcome":")"
+             << text_of(span.outcome) << R"(","queued_us":)"
+             << microseconds(span.started - span.queued) << "}}";
+    }
+
+    void wait(const Span& span, std::size_t id) {
+        const Time end = span.worker == 0 ? span.finished : span.started;
+        for (const auto& [phase, time] : {std::pair("b", span.queued), std::pair("e", end)}) {
+            begin(span.name, phase, 0);
+            out_ << R"(,"cat":"queue","id":)" << id << R"(,"ts":)" << since_origin(time) << '}';
+        }
+    }
+
+private:
+    void begin(std::string_view name, const char* phase, std::size_t row) {
+        out_ << (std::exchange(any_, true) ? ",\n" : "\n") << R"({"name":)";
+        write_string(out_, name);
+        out_ << R"(,"ph":")" << phase << R"(","pid":1,"tid":)" << row;
+    }
+
+    static double microseconds(Time::duration duration) {
+        return std::chrono::duration<double, std::micro>(duration).count();
+    }
+    [[nodiscard]] double since_origin(Time time) const { return microseconds(time - origin_); }
+
+    std::ostream& out_;
+    const Time origin_;
+    bool any_ = false;
+};
+
+}  // namespace
+
+/// What has been seen. Thread-safe.
+class ChromeTrace::Records {
+public:
+    void queued(const TaskEvent& event) {
+        Span span{.name = std::string(event.name), .queued = event.time};
+        const std::lock_guard lock(mutex_);
+        open_.insert_or_assign(event.task, std::move(span));
+    }
+
+    void started(const TaskEvent& event) {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = open_.find(event.task); found != open_.end()) {
+            found->second.worker = index_of(event.worker);
+            found->second.started = event.time;
+        }
+    }
+
+    void finished(const TaskEvent& event, TaskOutcome outcome) {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = open_.find(event.task); found != open_.end()) {
+            found->second.finished = event.time;
+            found->second.outcome = outcome;
+            spans_.push_back(std::move(found->second));
+            open_.erase(found);
+        }
+    }
+
+    /// The finished tasks and the workers' names, to be read without the mutex.
+    [[nodiscard]] std::pair<std::vector<Span>, std::vector<std::string>> copy() const {
+        const std::lock_guard lock(mutex_);
+        return {spans_, workers_};
+    }
+
+private:
+    // Under the mutex.
+    std::size_t index_of(std::string_view worker) {
+        const auto found = std::ranges::find(workers_, worker);
+        if (found == workers_.end()) {
+            workers_.emplace_back(worker);
+            return workers_.size() - 1;
+        }
+        return static_cast<std::size_t>(found - workers_.begin());
+    }
+
+    mutable std::mutex mutex_;  // guards all that follows
+    std::unordered_map<std::uint64_t, Span> open_;
+    std::vector<Span> spans_;
+    std::vector<std::string> workers_{"queue"};
+};
+
+ChromeTrace::ChromeTrace(std::string title)
+    : title_(std::move(title)), records_(std::make_unique<Records>()) {}
+
+ChromeTrace::~ChromeTrace() = default;
+
+void ChromeTrace::task_queued(const TaskEvent& event) noexcept {
+    try {
+        records_->queued(event);
+    } catch (const std::bad_alloc&) {
+        return;  // as the class comment says
+    }
+}
+
+void ChromeTrace::task_started(const TaskEvent& event) noexcept {
+    try {
+        records_->started(event);
+    } catch (const std::bad_alloc&) {
+        return;
+    }
+}
+
+void ChromeTrace::task_finished(const TaskEvent& event, TaskOutcome outcome) noexcept {
+    try {
+        records_->finished(event, outcome);
+    } catch (const std::bad_alloc&) {
+        return;
+    }
+}
+
+void ChromeTrace::write(std::ostream& out) const {
+    const auto [spans, workers] = records_->copy();
+    Time origin = Time::max();
+    for (const Span& span : spans) {
+        origin = std::min(origin, span.queued);
+    }
+    const auto flags = out.flags();
+    const auto precision = out.precision(3);
+    out.setf(std::ios_base::fixed, std::ios_base::floatfield);
+    out << R"({"displayTimeUnit":"ms","traceEvents":[)";
+    EventWriter writer(out, origin);
+    writer.name_row("process_name", 0, title_);
+    for (std::size_t row = 0; row != workers.size(); ++row) {
+        writer.name_row("thread_name", row, workers[row]);
+    }
+    for (std::size_t id = 0; id != spans.size(); ++id) {
+        writer.wait(spans[id], id);
+        if (spans[id].worker != 0) {
+            writer.run(spans[id]);
+        }
+    }
+    out << "\n]}\n";
+    out.flags(flags);
+    out.precision(precision);
+}
+
+}  // namespace cofutures
