@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -62,6 +63,43 @@ void decode_bits(Decoder& decoder, std::size_t bits, std::string_view type, Set 
     }
 }
 
+/// Reads elements of type T out of bytes that need not be aligned for them.
+template <class T>
+class UnalignedIterator {
+public:
+    using value_type = T;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const T*;
+    using reference = T;
+    using iterator_category = std::random_access_iterator_tag;
+
+    UnalignedIterator() = default;
+    explicit UnalignedIterator(const std::byte* at) noexcept : at_(at) {}
+
+    T operator*() const noexcept {
+        std::array<std::byte, sizeof(T)> bytes;
+        std::copy_n(at_, sizeof(T), bytes.begin());
+        return std::bit_cast<T>(bytes);
+    }
+    UnalignedIterator& operator++() noexcept { return *this += 1; }
+    UnalignedIterator operator++(int) noexcept {
+        const UnalignedIterator old(*this);
+        ++*this;
+        return old;
+    }
+    UnalignedIterator& operator+=(difference_type count) noexcept {
+        at_ += count * static_cast<difference_type>(sizeof(T));
+        return *this;
+    }
+    friend difference_type operator-(UnalignedIterator a, UnalignedIterator b) noexcept {
+        return (a.at_ - b.at_) / static_cast<difference_type>(sizeof(T));
+    }
+    friend bool operator==(UnalignedIterator, UnalignedIterator) = default;
+
+private:
+    const std::byte* at_ = nullptr;
+};
+
 /// A contiguous container of bulk scalars: their number and their memory.
 template <class Container>
 struct BulkCodec {
@@ -71,23 +109,21 @@ struct BulkCodec {
     static consteval std::size_t min_size() { return size_bytes; }
 
     static void encode(Encoder& encoder, const Container& values) {
-        encoder.write_size(values.size());
-        encoder.write(std::as_bytes(std::span(values)));
+        encoder.write_elements(values.size(), std::as_bytes(std::span(values)));
     }
 
+    /// Makes the elements where they are to be: filling the memory first would cost as much again.
     static Container decode(Decoder& decoder) {
-        const auto count = decoder.read_size(sizeof(T), type_name<Container>());
-        const auto bytes = decoder.read(count * sizeof(T), type_name<Container>());
+        const auto bytes = decoder.read_elements(sizeof(T), type_name<Container>());
         if constexpr (std::is_same_v<T, std::byte>) {
             return Container(bytes.begin(), bytes.end());
         } else if constexpr (sizeof(T) == 1 && !std::is_enum_v<T>) {
-            // Characters may be read in place, which saves filling the memory with zeros first.
+            // Characters may be read as they lie.
             const auto* first = reinterpret_cast<const unsigned char*>(bytes.data());
-            return Container(first, first + count);
+            return Container(first, first + bytes.size());
         } else {
-            Container values(count, T{});
-            std::ranges::copy(bytes, std::as_writable_bytes(std::span(values)).begin());
-            return values;
+            const std::byte* const end = bytes.data() + bytes.size();
+            return Container(UnalignedIterator<T>(bytes.data()), UnalignedIterator<T>(end));
         }
     }
 };

@@ -5,6 +5,8 @@
 #include <cofutures/detail/codec_trait.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -16,6 +18,43 @@
 
 namespace cofutures {
 
+namespace detail {
+
+/// A run of elements of this many bytes or more need not be in the message itself: it may lie in
+/// memory that both processes share, and the message says where. Below that the pipe is as fast.
+inline constexpr std::size_t smallest_block = std::size_t{128} * 1024;
+
+/// Where an encoder puts large runs.
+class BlockStore {
+public:
+    BlockStore(const BlockStore&) = delete;
+    BlockStore& operator=(const BlockStore&) = delete;
+
+    /// Takes a copy of the bytes; gives the place to be told, or nothing if there is no room.
+    virtual std::optional<std::uint64_t> put(std::span<const std::byte> bytes) = 0;
+
+protected:
+    BlockStore() = default;
+    ~BlockStore() = default;
+};
+
+/// Where a decoder finds them.
+class BlockSource {
+public:
+    BlockSource(const BlockSource&) = delete;
+    BlockSource& operator=(const BlockSource&) = delete;
+
+    /// Gives the bytes at a place, aligned for any type; they stay while the message is decoded.
+    /// Throws SerializationError if there are no such bytes.
+    virtual std::span<const std::byte> get(std::uint64_t place, std::size_t size) = 0;
+
+protected:
+    BlockSource() = default;
+    ~BlockSource() = default;
+};
+
+}  // namespace detail
+
 /// Appends encoded values to a vector of bytes.
 ///
 /// When a call throws, the vector may end with part of a value; the caller truncates it.
@@ -25,6 +64,8 @@ class COFUTURES_EXPORT Encoder {
 public:
     /// @param out  Where the bytes go, after what it holds already; must outlive the encoder.
     explicit Encoder(std::vector<std::byte>& out) noexcept : out_(&out) {}
+    Encoder(std::vector<std::byte>& out, detail::BlockStore* blocks) noexcept
+        : out_(&out), blocks_(blocks) {}
 
     /// Appends `bytes` as they are, without their number.
     ///
@@ -36,6 +77,10 @@ public:
     /// Appends a number of elements or bytes, to be read by `Decoder::read_size`.
     void write_size(std::size_t size);
 
+    /// Appends the memory of `count` elements, to be read by `Decoder::read_elements`: the number,
+    /// then their bytes, or the place where these lie if there are many.
+    void write_elements(std::size_t count, std::span<const std::byte> bytes);
+
     /// How many bytes the vector holds by now.
     [[nodiscard]] std::size_t size() const noexcept { return out_->size(); }
 
@@ -43,6 +88,7 @@ private:
     friend detail::NestingGuard<Encoder>;
 
     std::vector<std::byte>* out_;
+    detail::BlockStore* blocks_ = nullptr;
     unsigned depth_ = 0;
 };
 
@@ -55,6 +101,8 @@ class COFUTURES_EXPORT Decoder {
 public:
     /// @param bytes  What is read; must outlive the decoder, and the views that `read` gives.
     explicit Decoder(std::span<const std::byte> bytes) noexcept : rest_(bytes) {}
+    Decoder(std::span<const std::byte> bytes, detail::BlockSource* blocks) noexcept
+        : rest_(bytes), blocks_(blocks) {}
 
     /// Takes the next `size` bytes.
     ///
@@ -78,6 +126,15 @@ public:
     /// @throws SerializationError  if the bytes left cannot hold so many elements.
     std::size_t read_size(std::size_t element_bytes, std::string_view what = "bytes");
 
+    /// Takes what `Encoder::write_elements` wrote.
+    ///
+    /// @param element_bytes  What one element takes, more than 0.
+    /// @param what           What is being decoded, for the message of the error.
+    /// @returns The elements' memory, a multiple of `element_bytes`, with no promise of alignment.
+    /// @throws SerializationError  if the bytes left cannot hold so many elements.
+    std::span<const std::byte>
+    read_elements(std::size_t element_bytes, std::string_view what = "elements");
+
     /// How many bytes are left.
     [[nodiscard]] std::size_t remaining() const noexcept { return rest_.size(); }
 
@@ -90,6 +147,7 @@ private:
     friend detail::NestingGuard<Decoder>;
 
     std::span<const std::byte> rest_;
+    detail::BlockSource* blocks_ = nullptr;
     unsigned depth_ = 0;
 };
 

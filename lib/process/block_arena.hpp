@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cofutures/detail/codec_stream.hpp>
+
+#include "process/range_allocator.hpp"
+#include "process/shared_memory.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace cofutures::process {
+
+/// The memory in which large runs of a pool's tasks wait for workers: one for all of them, as it is
+/// not known yet which worker will get a task.
+///
+/// Thread-safe. Kept by the pool and by each message's blocks.
+class BlockArena : public std::enable_shared_from_this<BlockArena> {
+public:
+    /// Makes one; null where memory cannot be shared.
+    static std::shared_ptr<BlockArena> make() noexcept;
+
+    [[nodiscard]] int descriptor() const noexcept { return memory_.descriptor(); }
+
+    /// Bytes that messages hold now.
+    [[nodiscard]] std::uint64_t in_use() const;
+
+private:
+    friend class MessageBlocks;
+
+    // More waits in messages than in shared memory, if it comes to that.
+    static constexpr std::uint64_t limit = std::uint64_t{8} << 30;
+    // Recycled memory is what makes sharing worth while.
+    static constexpr std::uint64_t kept_free = std::uint64_t{256} << 20;
+
+    BlockArena() = default;
+
+    std::optional<std::uint64_t> put(std::span<const std::byte> bytes);
+    void release(std::uint64_t place) noexcept;
+
+    SharedMemory memory_;
+    mutable std::mutex mutex_;  // guards ranges_
+    RangeAllocator ranges_{limit, kept_free};
+};
+
+/// The blocks of one message; they are free again when it goes.
+class MessageBlocks final : public detail::BlockStore {
+public:
+    /// @param arena  Null: nothing can be put.
+    explicit MessageBlocks(std::shared_ptr<BlockArena> arena) noexcept : arena_(std::move(arena)) {}
+    ~MessageBlocks();
+
+    std::optional<std::uint64_t> put(std::span<const std::byte> bytes) override;
+
+    [[nodiscard]] bool empty() const noexcept { return places_.empty(); }
+
+private:
+    std::shared_ptr<BlockArena> arena_;
+    std::vector<std::uint64_t> places_;
+};
+
+}  // namespace cofutures::process

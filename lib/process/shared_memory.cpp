@@ -1,0 +1,96 @@
+#include "process/shared_memory.hpp"
+
+#include <cofutures/error.hpp>
+
+#include <boost/system/error_code.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <bit>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+namespace cofutures::process {
+
+namespace {
+
+/// A descriptor as Interprocess wants it.
+struct Mappable {
+    int descriptor;
+
+    [[nodiscard]] boost::interprocess::mapping_handle_t get_mapping_handle() const noexcept {
+        return {descriptor, false};
+    }
+};
+
+FileDescriptor make_file() {
+    FileDescriptor file(memfd_create("cofutures", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (file.get() < 0 || fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
+        throw boost::system::system_error(
+            boost::system::error_code(errno, boost::system::system_category()),
+            "making memory to share with workers"
+        );
+    }
+    return file;
+}
+
+}  // namespace
+
+SharedMemory::SharedMemory() : file_(make_file()) {}
+
+std::uint64_t SharedMemory::size() const noexcept {
+    struct stat status {};
+    return fstat(file_.get(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+bool SharedMemory::provide(std::uint64_t offset, std::uint64_t size) noexcept {
+    int result = 0;
+    do {
+        result = fallocate(file_.get(), 0, static_cast<off_t>(offset), static_cast<off_t>(size));
+    } while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
+void SharedMemory::give_back(std::uint64_t offset, std::uint64_t size) noexcept {
+    // If it fails the memory stays where it is: no harm but its cost.
+    static_cast<void>(fallocate(
+        file_.get(),
+        FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+        static_cast<off_t>(offset),
+        static_cast<off_t>(size)
+    ));
+}
+
+std::span<std::byte> SharedMemory::view(std::uint64_t offset, std::uint64_t size) {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t end = offset + size;
+    if (end < offset || (end > known_size_ && end > (known_size_ = this->size()))) {
+        throw SerializationError("shared memory has no such range");
+    }
+    if (maps_.empty() || maps_.back().get_size() < end) {
+        // More than there is yet, so that growing costs few maps.
+        if (!try_map(std::bit_ceil(known_size_)) && !try_map(known_size_)) {
+            throw SerializationError("shared memory cannot be mapped: no room among the addresses");
+        }
+    }
+    auto* const first = static_cast<std::byte*>(maps_.back().get_address());
+    return {first + offset, static_cast<std::size_t>(size)};
+}
+
+bool SharedMemory::try_map(std::uint64_t size) {
+    try {
+        maps_.emplace_back(
+            Mappable{file_.get()},
+            boost::interprocess::read_write,
+            0,
+            static_cast<std::size_t>(size)
+        );
+        return true;
+    } catch (const boost::interprocess::interprocess_exception&) {
+        return false;
+    }
+}
+
+}  // namespace cofutures::process

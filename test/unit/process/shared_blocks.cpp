@@ -1,0 +1,196 @@
+#include "process/block_arena.hpp"
+
+#include "process/block_reader.hpp"
+#include "process/result_blocks.hpp"
+
+#define BOOST_TEST_MODULE shared_blocks
+#include <boost/test/unit_test.hpp>
+
+#include "support/leak_check.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+using namespace cofutures::process;
+using cofutures::SerializationError;
+using cofutures::test::LeakCheck;
+
+BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+// What the other process has of it.
+SharedMemory twin_of(int descriptor) {
+    return SharedMemory(FileDescriptor(fcntl(descriptor, F_DUPFD_CLOEXEC, 3)));
+}
+
+Bytes pattern(std::size_t size, int seed) {
+    Bytes bytes(size);
+    for (std::size_t i = 0; i < size; ++i) {
+        bytes[i] = static_cast<std::byte>(i * 31 + static_cast<std::size_t>(seed));
+    }
+    return bytes;
+}
+
+bool holds(std::span<const std::byte> block, const Bytes& expected) {
+    return std::ranges::equal(block, expected);
+}
+
+BOOST_AUTO_TEST_CASE(what_one_side_puts_the_other_reads) {
+    const auto arena = BlockArena::make();
+    BOOST_REQUIRE(arena != nullptr);
+    auto twin = twin_of(arena->descriptor());
+    MessageBlocks blocks(arena);
+    const Bytes small = pattern(100, 1);
+    const Bytes large = pattern(std::size_t{3} << 20, 2);
+    const auto first = blocks.put(small);
+    const auto second = blocks.put(large);
+    BOOST_REQUIRE((first && second));
+    BlockReader reader(&twin);
+    BOOST_TEST(holds(reader.get(*first, small.size()), small));
+    BOOST_TEST(holds(reader.get(*second, large.size()), large));
+}
+
+BOOST_AUTO_TEST_CASE(memory_that_grew_after_it_was_mapped_is_read_too) {
+    const auto arena = BlockArena::make();
+    auto twin = twin_of(arena->descriptor());
+    MessageBlocks blocks(arena);
+    for (int i = 0; i < 8; ++i) {
+        const Bytes bytes = pattern(std::size_t{1} << (17 + i), i);
+        const auto place = blocks.put(bytes);
+        BOOST_REQUIRE(place.has_value());
+        BOOST_TEST(holds(BlockReader(&twin).get(*place, bytes.size()), bytes));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(blocks_are_free_again_when_their_message_goes) {
+    const auto arena = BlockArena::make();
+    const Bytes bytes = pattern(200'000, 1);
+    std::uint64_t place = 0;
+    {
+        MessageBlocks blocks(arena);
+        place = *blocks.put(bytes);
+        BOOST_TEST(arena->in_use() >= bytes.size());
+    }
+    BOOST_TEST(arena->in_use() == 0U);
+    MessageBlocks again(arena);
+    BOOST_TEST(*again.put(bytes) == place);
+}
+
+BOOST_AUTO_TEST_CASE(without_an_arena_nothing_is_put) {
+    MessageBlocks blocks(nullptr);
+    BOOST_TEST(!blocks.put(pattern(10, 1)));
+    BOOST_TEST(blocks.empty());
+}
+
+BOOST_AUTO_TEST_CASE(threads_put_at_the_same_time) {
+    const auto arena = BlockArena::make();
+    std::vector<std::thread> threads;
+    std::vector<int> wrong(4, 0);
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&arena, &bad = wrong[static_cast<std::size_t>(i)], i] {
+            auto twin = twin_of(arena->descriptor());
+            for (int round = 0; round < 50; ++round) {
+                MessageBlocks blocks(arena);
+                const Bytes bytes = pattern(100'000, i * 1000 + round);
+                const auto place = blocks.put(bytes);
+                bad += place && holds(BlockReader(&twin).get(*place, bytes.size()), bytes) ? 0 : 1;
+            }
+        });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    BOOST_TEST(std::ranges::count(wrong, 0) == 4);
+    BOOST_TEST(arena->in_use() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(range_outside_of_the_memory_is_refused) {
+    const auto arena = BlockArena::make();
+    auto twin = twin_of(arena->descriptor());
+    BOOST_CHECK_THROW(BlockReader(&twin).get(0, 1), SerializationError);
+    MessageBlocks blocks(arena);
+    const auto place = blocks.put(pattern(1000, 1));
+    constexpr std::uint64_t unit = RangeAllocator::unit;
+    BlockReader reader(&twin);
+    BOOST_CHECK_THROW(reader.get(*place, unit + 1), SerializationError);
+    BOOST_CHECK_THROW(reader.get(*place + unit, 1), SerializationError);
+    BOOST_CHECK_THROW(reader.get(~std::uint64_t{0}, 2), SerializationError);
+    BOOST_CHECK_THROW(reader.get(1, static_cast<std::size_t>(-1)), SerializationError);
+    BOOST_CHECK_THROW(BlockReader(nullptr).get(0, 1), SerializationError);
+}
+
+BOOST_AUTO_TEST_CASE(message_that_names_one_block_again_and_again_is_refused) {
+    const auto arena = BlockArena::make();
+    auto twin = twin_of(arena->descriptor());
+    MessageBlocks blocks(arena);
+    const auto place = blocks.put(pattern(RangeAllocator::unit, 1));
+    BlockReader reader(&twin);
+    BOOST_TEST(reader.get(*place, RangeAllocator::unit).size() == RangeAllocator::unit);
+    BOOST_CHECK_THROW(reader.get(*place, RangeAllocator::unit), SerializationError);
+}
+
+BOOST_AUTO_TEST_CASE(memory_cannot_be_taken_away) {
+    const auto arena = BlockArena::make();
+    MessageBlocks blocks(arena);
+    BOOST_TEST(blocks.put(pattern(1000, 1)).has_value());
+    BOOST_TEST(ftruncate(arena->descriptor(), 0) != 0);
+}
+
+BOOST_AUTO_TEST_CASE(workers_memory_is_used_again_when_its_answers_were_read) {
+    ResultMemory pool;
+    auto twin = twin_of(pool.memory().descriptor());
+    ResultBlocks worker(twin);
+    const Bytes bytes = pattern(200'000, 1);
+    const auto first = worker.put(bytes);
+    worker.answered();
+    const auto second = worker.put(bytes);  // the first has not been read
+    worker.answered();
+    BOOST_REQUIRE((first && second));
+    BOOST_TEST(*first != *second);
+    BOOST_TEST(holds(BlockReader(&pool.memory()).get(*first, bytes.size()), bytes));
+    pool.answer_was_read();
+    BOOST_TEST(*worker.put(bytes) == *first);
+}
+
+BOOST_AUTO_TEST_CASE(answers_without_blocks_count_too) {
+    ResultMemory pool;
+    auto twin = twin_of(pool.memory().descriptor());
+    ResultBlocks worker(twin);
+    worker.answered();
+    const auto place = worker.put(pattern(1000, 1));
+    worker.answered();
+    pool.answer_was_read();
+    BOOST_TEST(*worker.put(pattern(1000, 2)) != *place);
+    worker.answered();
+    pool.answer_was_read();
+    BOOST_TEST(*worker.put(pattern(1000, 3)) == *place);
+}
+
+BOOST_AUTO_TEST_CASE(blocks_of_an_answer_that_was_given_up_are_free_at_once) {
+    ResultMemory pool;
+    auto twin = twin_of(pool.memory().descriptor());
+    ResultBlocks worker(twin);
+    const auto place = worker.put(pattern(1000, 1));
+    worker.drop();
+    BOOST_TEST(*worker.put(pattern(1000, 2)) == *place);
+}
+
+BOOST_AUTO_TEST_CASE(counter_is_never_given_out) {
+    ResultMemory pool;
+    auto twin = twin_of(pool.memory().descriptor());
+    ResultBlocks worker(twin);
+    BOOST_TEST(*worker.put(pattern(1000, 1)) >= RangeAllocator::unit);
+}
+
+}  // namespace
