@@ -94,6 +94,10 @@ void Decoder::expect_end() const {
 
 namespace detail {
 
+std::span<const std::byte> BlockSource::get_shared(std::uint64_t /*id*/, SharedPlace /*place*/) {
+    throw SerializationError("a message refers to a shared value that is not there");
+}
+
 void throw_truncated(std::string_view type, std::size_t needed, std::size_t left) {
     fail(
         "decode", type, std::to_string(needed) + " bytes needed, " + std::to_string(left) + " left"

@@ -1,5 +1,8 @@
 #include "process/block_arena.hpp"
 
+#include <cofutures/codec.hpp>
+#include <cofutures/detail/shared_content.hpp>
+
 #include <algorithm>
 #include <exception>
 
@@ -55,6 +58,41 @@ void BlockArena::release(std::uint64_t place) noexcept {
     }
 }
 
+/// The encoded copy of a shared value: its id, by which a receiver knows that it is still there,
+/// and its bytes. It goes when neither a handle nor a message needs it.
+class SharedCopy {
+public:
+    SharedCopy(const std::shared_ptr<BlockArena>& arena, detail::SharedPlace place) noexcept
+        : arena_(arena), place_(place) {}
+    SharedCopy(const SharedCopy&) = delete;
+    SharedCopy& operator=(const SharedCopy&) = delete;
+    ~SharedCopy() {
+        if (const auto arena = arena_.lock()) {
+            std::ranges::fill(arena->memory_.view(place_.offset, shared_id_bytes), std::byte{});
+            arena->release(place_.offset);
+        }
+    }
+
+    /// Null if there is no room. Throws what encoding throws.
+    static std::shared_ptr<SharedCopy>
+    make(const std::shared_ptr<BlockArena>& arena, const detail::SharedContent& content) {
+        std::vector<std::byte> bytes;
+        Encoder(bytes).write_size(content.id());
+        content.encode(bytes);
+        const auto offset = arena->put(bytes);
+        return offset ? std::make_shared<SharedCopy>(
+                            arena, detail::SharedPlace{.offset = *offset, .size = bytes.size()}
+                        )
+                      : nullptr;
+    }
+
+    [[nodiscard]] detail::SharedPlace place() const noexcept { return place_; }
+
+private:
+    const std::weak_ptr<BlockArena> arena_;  // a value that is shared keeps no pool's memory
+    const detail::SharedPlace place_;
+};
+
 MessageBlocks::~MessageBlocks() {
     for (const std::uint64_t place : places_) {
         arena_->release(place);
@@ -70,6 +108,19 @@ std::optional<std::uint64_t> MessageBlocks::put(std::span<const std::byte> bytes
     if (place) {
         places_.push_back(*place);
     }
+    return place;
+}
+
+std::optional<detail::SharedPlace> MessageBlocks::share(detail::SharedContent& content) {
+    if (arena_ == nullptr) {
+        return std::nullopt;
+    }
+    auto copy = content.copy_of(arena_, [&] { return SharedCopy::make(arena_, content); });
+    if (copy == nullptr) {
+        return std::nullopt;
+    }
+    const detail::SharedPlace place = static_cast<SharedCopy*>(copy.get())->place();
+    shared_.push_back(std::move(copy));
     return place;
 }
 

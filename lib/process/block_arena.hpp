@@ -16,6 +16,9 @@
 
 namespace cofutures::process {
 
+/// A shared value begins with its id; zero when it is gone.
+constexpr std::size_t shared_id_bytes = sizeof(std::uint64_t);
+
 /// The memory in which large runs of a pool's tasks wait for workers: one for all of them, as it is
 /// not known yet which worker will get a task.
 ///
@@ -32,6 +35,7 @@ public:
 
 private:
     friend class MessageBlocks;
+    friend class SharedCopy;
 
     // More waits in messages than in shared memory, if it comes to that.
     static constexpr std::uint64_t limit = std::uint64_t{8} << 30;
@@ -57,11 +61,15 @@ public:
 
     std::optional<std::uint64_t> put(std::span<const std::byte> bytes) override;
 
-    [[nodiscard]] bool empty() const noexcept { return places_.empty(); }
+    /// The value is encoded by the first message that uses it, for all of the arena's.
+    std::optional<detail::SharedPlace> share(detail::SharedContent& content) override;
+
+    [[nodiscard]] bool empty() const noexcept { return places_.empty() && shared_.empty(); }
 
 private:
     std::shared_ptr<BlockArena> arena_;
     std::vector<std::uint64_t> places_;
+    std::vector<std::shared_ptr<void>> shared_;  // copies that must stay meanwhile
 };
 
 }  // namespace cofutures::process

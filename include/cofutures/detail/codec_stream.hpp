@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -24,8 +25,16 @@ namespace detail {
 /// memory that both processes share, and the message says where. Below that the pipe is as fast.
 inline constexpr std::size_t smallest_block = std::size_t{128} * 1024;
 
-/// Where an encoder puts large runs.
-class BlockStore {
+class SharedContent;
+
+/// Where the encoded value of something shared lies.
+struct SharedPlace {
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+};
+
+/// Where an encoder puts large runs, and what many messages use.
+class COFUTURES_EXPORT BlockStore {
 public:
     BlockStore(const BlockStore&) = delete;
     BlockStore& operator=(const BlockStore&) = delete;
@@ -33,13 +42,16 @@ public:
     /// Takes a copy of the bytes; gives the place to be told, or nothing if there is no room.
     virtual std::optional<std::uint64_t> put(std::span<const std::byte> bytes) = 0;
 
+    /// Says where the receiver finds a shared value; nothing if the message has to hold it.
+    virtual std::optional<SharedPlace> share(SharedContent& /*content*/) { return std::nullopt; }
+
 protected:
     BlockStore() = default;
     ~BlockStore() = default;
 };
 
 /// Where a decoder finds them.
-class BlockSource {
+class COFUTURES_EXPORT BlockSource {
 public:
     BlockSource(const BlockSource&) = delete;
     BlockSource& operator=(const BlockSource&) = delete;
@@ -47,6 +59,20 @@ public:
     /// Gives the bytes at a place, aligned for any type; they stay while the message is decoded.
     /// Throws SerializationError if there are no such bytes.
     virtual std::span<const std::byte> get(std::uint64_t place, std::size_t size) = 0;
+
+    /// The decoded shared value of this name and type; null if there is none.
+    virtual std::shared_ptr<void> find_shared(std::uint64_t /*id*/, const void* /*type*/) {
+        return nullptr;
+    }
+    /// Gives its bytes. Throws SerializationError if they are not there.
+    virtual std::span<const std::byte> get_shared(std::uint64_t id, SharedPlace place);
+    /// Keeps it for the messages to come.
+    virtual void keep_shared(
+        std::uint64_t /*id*/,
+        SharedPlace /*place*/,
+        const void* /*type*/,
+        std::shared_ptr<void> /*content*/
+    ) {}
 
 protected:
     BlockSource() = default;
@@ -80,6 +106,9 @@ public:
     /// Appends the memory of `count` elements, to be read by `Decoder::read_elements`: the number,
     /// then their bytes, or the place where these lie if there are many.
     void write_elements(std::size_t count, std::span<const std::byte> bytes);
+
+    /// Where large runs go; null if into the message.
+    [[nodiscard]] detail::BlockStore* blocks() const noexcept { return blocks_; }
 
     /// How many bytes the vector holds by now.
     [[nodiscard]] std::size_t size() const noexcept { return out_->size(); }
@@ -134,6 +163,9 @@ public:
     /// @throws SerializationError  if the bytes left cannot hold so many elements.
     std::span<const std::byte>
     read_elements(std::size_t element_bytes, std::string_view what = "elements");
+
+    /// Where large runs come from; null if from the message.
+    [[nodiscard]] detail::BlockSource* blocks() const noexcept { return blocks_; }
 
     /// How many bytes are left.
     [[nodiscard]] std::size_t remaining() const noexcept { return rest_.size(); }

@@ -21,7 +21,12 @@
 /// @file
 /// Which calls can be made in another process, and how their two halves are put together.
 
-namespace cofutures::detail {
+namespace cofutures {
+
+template <class T>
+class Shared;
+
+namespace detail {
 
 // ---- what travels for a parameter
 // ----------------------------------------------------------------
@@ -69,12 +74,18 @@ using WireType = typename Wire<T>::type;
 template <class T>
 using Passed = decltype(Wire<T>::pass(std::declval<WireType<T>&>()));
 
+/// A handle on a shared value travels as itself, as only so it is sent once.
+template <class T>
+inline constexpr bool is_shared = false;
+template <class T>
+inline constexpr bool is_shared<Shared<T>> = true;
+
 /// As what an argument of type `Arg` travels to a parameter of type `Parameter`: as the parameter,
 /// so that conversions happen where the caller sees them fail; as itself if the parameter cannot
 /// travel (some library's string view), or is a base of it, of which only a slice would arrive.
 template <class Parameter, class Arg>
 using Carried = std::conditional_t<
-    Encodable<WireType<std::remove_cvref_t<Parameter>>> &&
+    !is_shared<Arg> && Encodable<WireType<std::remove_cvref_t<Parameter>>> &&
         !(std::is_base_of_v<std::remove_cvref_t<Parameter>, Arg>),
     std::remove_cvref_t<Parameter>,
     Arg>;
@@ -425,4 +436,5 @@ struct RemoteConstantCall : RemoteInvocationOf<Constant<Fn>, Args...> {
     }
 };
 
-}  // namespace cofutures::detail
+}  // namespace detail
+}  // namespace cofutures

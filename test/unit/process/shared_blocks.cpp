@@ -1,5 +1,8 @@
 #include "process/block_arena.hpp"
 
+#include <cofutures/error.hpp>
+#include <cofutures/share.hpp>
+
 #include "process/block_reader.hpp"
 #include "process/result_blocks.hpp"
 
@@ -12,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
@@ -191,6 +195,118 @@ BOOST_AUTO_TEST_CASE(counter_is_never_given_out) {
     auto twin = twin_of(pool.memory().descriptor());
     ResultBlocks worker(twin);
     BOOST_TEST(*worker.put(pattern(1000, 1)) >= RangeAllocator::unit);
+}
+
+// A message of one value, as a pool makes it and a worker reads it.
+template <class T>
+struct Message {
+    Message(const T& value, const std::shared_ptr<BlockArena>& arena) : blocks(arena) {
+        cofutures::Encoder encoder(bytes, &blocks);
+        cofutures::encode(encoder, value);
+    }
+
+    T read(BlockReader reader) const {
+        cofutures::Decoder decoder(bytes, &reader);
+        T value = cofutures::decode<T>(decoder);
+        decoder.expect_end();
+        return value;
+    }
+
+    MessageBlocks blocks;
+    Bytes bytes;
+};
+
+using Table = std::vector<int>;
+using cofutures::Shared;
+
+BOOST_AUTO_TEST_CASE(shared_value_is_encoded_once_and_decoded_once) {
+    const auto arena = BlockArena::make();
+    auto twin = twin_of(arena->descriptor());
+    SharedValues values;
+    const auto table = cofutures::share(Table{1, 2, 3});
+    const Message<Shared<Table>> first(table, arena);
+    const auto in_use = arena->in_use();
+    const Message<Shared<Table>> second(table, arena);
+    BOOST_TEST(arena->in_use() == in_use);
+    const auto a = first.read(BlockReader(&twin, &values));
+    const auto b = second.read(BlockReader(&twin, &values));
+    BOOST_TEST(*a == *table);
+    BOOST_TEST(&*a == &*b);
+    BOOST_TEST(values.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(shared_value_stays_as_long_as_a_handle_or_a_message) {
+    const auto arena = BlockArena::make();
+    auto twin = twin_of(arena->descriptor());
+    {
+        std::optional<Message<Shared<Table>>> message;
+        {
+            const auto table = cofutures::share(Table{1, 2, 3});
+            message.emplace(table, arena);
+            message.reset();
+            BOOST_TEST(arena->in_use() != 0U);
+            message.emplace(table, arena);
+        }
+        BOOST_TEST(arena->in_use() != 0U);
+        BOOST_TEST(message->read(BlockReader(&twin))->size() == 3U);
+    }
+    BOOST_TEST(arena->in_use() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(worker_lets_go_of_what_the_pool_has_let_go_of) {
+    const auto arena = BlockArena::make();
+    auto twin = twin_of(arena->descriptor());
+    SharedValues values;
+    for (int i = 0; i < 3; ++i) {
+        const Message<Shared<Table>> message(cofutures::share(Table{i}), arena);
+        BOOST_TEST(message.read(BlockReader(&twin, &values))->front() == i);
+        BOOST_TEST(values.size() == 1U);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(shared_value_that_is_gone_is_refused) {
+    const auto arena = BlockArena::make();
+    auto twin = twin_of(arena->descriptor());
+    Bytes bytes;
+    {
+        const Message<Shared<Table>> message(cofutures::share(Table{1}), arena);
+        bytes = message.bytes;
+    }
+    BlockReader reader(&twin);
+    cofutures::Decoder decoder(bytes, &reader);
+    BOOST_CHECK_THROW(
+        static_cast<void>(cofutures::decode<Shared<Table>>(decoder)), SerializationError
+    );
+}
+
+BOOST_AUTO_TEST_CASE(shared_value_travels_in_the_message_where_no_memory_is_shared) {
+    const auto table = cofutures::share(Table{1, 2, 3});
+    const Message<Shared<Table>> message(table, nullptr);
+    BOOST_TEST(*message.read(BlockReader(nullptr)) == *table);
+}
+
+BOOST_AUTO_TEST_CASE(shared_value_keeps_no_arena) {
+    auto arena = BlockArena::make();
+    const auto table = cofutures::share(Table{1, 2, 3});
+    std::make_unique<Message<Shared<Table>>>(table, arena).reset();
+    const std::weak_ptr<BlockArena> watched = arena;
+    arena.reset();
+    BOOST_TEST(watched.expired());
+}
+
+BOOST_AUTO_TEST_CASE(two_pools_have_copies_of_their_own) {
+    const auto one = BlockArena::make();
+    const auto other = BlockArena::make();
+    const auto table = cofutures::share(Table{1, 2, 3});
+    {
+        const Message<Shared<Table>> first(table, one);
+        const Message<Shared<Table>> second(table, other);
+        BOOST_TEST(one->in_use() != 0U);
+        BOOST_TEST(other->in_use() != 0U);
+    }
+    auto twin = twin_of(other->descriptor());
+    const Message<Shared<Table>> third(table, other);
+    BOOST_TEST(*third.read(BlockReader(&twin)) == *table);
 }
 
 }  // namespace
