@@ -32,9 +32,9 @@ struct RemoteMapThunk {
         const std::size_t count = arguments.read_size(1, "the items of a chunk");
         std::vector<std::byte> outcome;
         for (std::size_t i = 0; i < count; ++i) {
-            Decoder item(arguments.read(arguments.read_size(1)));
+            Decoder item(arguments.read(arguments.read_size(1)), arguments.blocks());
             outcome.clear();
-            const bool returned = run_item(function, item, outcome);
+            const bool returned = run_item(function, item, outcome, result.blocks());
             cofutures::encode(result, returned);
             result.write_size(outcome.size());
             result.write(outcome);
@@ -43,10 +43,14 @@ struct RemoteMapThunk {
     }
 
 private:
-    static bool
-    run_item(std::uintptr_t function, Decoder& arguments, std::vector<std::byte>& outcome) {
+    static bool run_item(
+        std::uintptr_t function,
+        Decoder& arguments,
+        std::vector<std::byte>& outcome,
+        BlockStore* blocks
+    ) {
         try {
-            Encoder encoder(outcome);
+            Encoder encoder(outcome, blocks);
             Call::descriptor().thunk(function, arguments, encoder);
             return true;
         } catch (...) {
@@ -147,7 +151,7 @@ public:
         std::size_t sent = 0;
         items_.for_each([&](MapSlot& slot) {
             one.clear();
-            if (const auto error = encode_item(static_cast<Slot&>(slot), one)) {
+            if (const auto error = encode_item(static_cast<Slot&>(slot), one, encoder.blocks())) {
                 refused_.emplace_back(&slot, error);
                 return;
             }
@@ -166,7 +170,7 @@ public:
             while (items_.count != 0) {
                 if (!finish_refused()) {
                     const bool returned = cofutures::decode<bool>(decoder);
-                    Decoder outcome(decoder.read(decoder.read_size(1)));
+                    Decoder outcome(decoder.read(decoder.read_size(1)), decoder.blocks());
                     finish_item(returned, outcome);
                 }
             }
@@ -208,9 +212,10 @@ public:
     }
 
 private:
-    static std::exception_ptr encode_item(Slot& slot, std::vector<std::byte>& bytes) {
+    static std::exception_ptr
+    encode_item(Slot& slot, std::vector<std::byte>& bytes, BlockStore* blocks) {
         try {
-            Encoder encoder(bytes);
+            Encoder encoder(bytes, blocks);
             std::apply(
                 [&](Args&... args) { Call::encode_arguments(encoder, args...); }, slot.arguments
             );
