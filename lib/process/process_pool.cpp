@@ -61,6 +61,22 @@ void encode_task(detail::RemoteTask& task, std::vector<std::byte>& frame) {
     close_frame(frame, opened);
 }
 
+// Another program may have another build id: each task says which library it is in. See image.hpp.
+void require_match(const Hello& hello, const WorkerCommand& command) {
+    if (hello.version != protocol_version) {
+        throw SerializationError(
+            "the worker's program was built with another version of cofutures: it speaks "
+            "protocol " +
+            std::to_string(hello.version) + ", this one " + std::to_string(protocol_version)
+        );
+    }
+    if (command.program == own_program && hello.build_id != build_id()) {
+        throw SerializationError(
+            "the worker runs another build of the program; start workers from the same one"
+        );
+    }
+}
+
 // Ids are given under the pool's mutex, arguments encoded before it is taken.
 void set_task_id(std::vector<std::byte>& frame, TaskId id) {
     const FrameHeader header =
@@ -426,11 +442,7 @@ void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
     switch (frame.kind) {
     case FrameKind::hello: {
         const Hello hello = read_hello(frame.payload);
-        if (hello.version != protocol_version || hello.build_id != build_id()) {
-            throw SerializationError(
-                "the worker runs another build of the program; start workers from the same one"
-            );
-        }
+        require_match(hello, config_.command);
         decide([&](PoolActions& actions) { fsm_.worker_ready(worker, actions); });
         break;
     }
@@ -447,6 +459,7 @@ void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
     }
     case FrameKind::task:
     case FrameKind::stop:
+    case FrameKind::init:
         throw SerializationError("a frame that only the pool may send");
     }
 }

@@ -3,7 +3,6 @@
 #include <cofutures/error.hpp>
 
 #include "process/pipe_io.hpp"
-#include "process/worker.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -31,14 +30,8 @@ std::shared_ptr<WorkerChannel>
 WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerCommand& command) {
     Pipe to_worker = make_pipe();
     Pipe from_worker = make_pipe();
-    const int in = to_worker.read_end.get();
-    const int out = from_worker.write_end.get();
-    SpawnRequest request;
-    request.program = command.program;
-    request.launcher = command.launcher;
-    request.arguments = worker_arguments(in, out);
-    request.environment = {{worker_variable, "1"}};
-    request.keep_open = {in, out};
+    const SpawnRequest request =
+        make_request(command, to_worker.read_end.get(), from_worker.write_end.get());
     for (const int descriptor : {to_worker.write_end.get(), from_worker.read_end.get()}) {
         error_code error;
         set_non_blocking(descriptor, error);
@@ -51,9 +44,12 @@ WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerC
     from_worker.read_end.release();
     boost::asio::writable_pipe writing(executor, to_worker.write_end.get());
     to_worker.write_end.release();
-    return std::shared_ptr<WorkerChannel>(
+    const std::shared_ptr<WorkerChannel> channel(
         new WorkerChannel(std::move(reading), std::move(writing), std::move(child))
     );
+    channel->enqueue(command.first_frame);
+    channel->flush();
+    return channel;
 }
 
 void WorkerChannel::listen(Events events) {

@@ -2,6 +2,7 @@
 
 #include "process/child_process.hpp"
 #include "process/frame.hpp"
+#include "process/worker_command.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/readable_pipe.hpp>
@@ -18,12 +19,6 @@
 #include <vector>
 
 namespace cofutures::process {
-
-/// How a worker process is started.
-struct WorkerCommand {
-    std::string program = "/proc/self/exe";
-    std::vector<std::string> launcher;
-};
 
 /// One worker process and the pipes to and from it: the I/O of a process pool, without its
 /// decisions.
