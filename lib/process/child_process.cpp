@@ -428,7 +428,7 @@ pid_t launch(const Command& command, ChildSetup& setup, error_code& error) {
 
 pid_t spawn(const SpawnRequest& request) {
     const Command command(request);
-    Pipe report = make_pipe();
+    Pipe report = make_pipe(PipeSize::usual);
     ChildSetup setup(request, report.write_end.get());
     error_code error;
     const pid_t pid = launch(command, setup, error);
@@ -472,7 +472,7 @@ FileDescriptor::~FileDescriptor() {
     }
 }
 
-Pipe make_pipe() {
+Pipe make_pipe(PipeSize size) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
         throw system_error(last_error(), "cannot make a pipe");
@@ -487,10 +487,11 @@ Pipe make_pipe() {
             owner = std::move(higher);
         }
     }
-    // Fewer wake-ups for large messages. A system that is near its limit for pipes refuses: so be
-    // it.
-    constexpr int bytes = 1 << 20;
-    ::fcntl(owners[1].get(), F_SETPIPE_SZ, bytes);
+    if (size == PipeSize::large) {
+        // A system that is near its limit for pipes refuses: so be it.
+        constexpr int bytes = 1 << 20;
+        ::fcntl(owners[1].get(), F_SETPIPE_SZ, bytes);
+    }
     return {std::move(owners[0]), std::move(owners[1])};
 }
 

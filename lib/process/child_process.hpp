@@ -55,13 +55,20 @@ struct Pipe {
     FileDescriptor write_end;
 };
 
+/// How much a pipe shall hold.
+enum class PipeSize {
+    usual,
+    /// Much more, if the system allows it: fewer wake-ups for large messages.
+    large,
+};
+
 /// Makes a pipe that no other process inherits by accident.
 ///
 /// Both ends close on exec from the first moment on, and neither is a standard stream, not even in
-/// a program that has closed those. The pipe is made larger than usual if the system allows it.
+/// a program that has closed those.
 ///
 /// @throws boost::system::system_error  if there are no descriptors left.
-[[nodiscard]] Pipe make_pipe();
+[[nodiscard]] Pipe make_pipe(PipeSize size = PipeSize::large);
 
 /// What to start, and with what around it.
 struct SpawnRequest {

@@ -257,12 +257,11 @@ void ProcessPool::perform_send(const SendTask& action, PoolActions& actions, Aft
 
 void ProcessPool::perform_break(const BreakPool& action) {
     Breakage breakage{.message = reason_text(action), .worker = {}};
-    breakage.worker.pid = action.pid;
-    breakage.worker.exit_code = action.exit.exit_code;
-    breakage.worker.signal = action.exit.signal;
-    if (action.task) {
-        breakage.worker.task = entries_.at(*action.task).remote->descriptor().name;
-    }
+    breakage.worker = make_worker_exit(
+        action.pid,
+        action.exit,
+        action.task ? entries_.at(*action.task).remote->descriptor().name : ""
+    );
     breakage_ = std::make_shared<const Breakage>(std::move(breakage));
 }
 
@@ -424,6 +423,16 @@ void ProcessPool::start_worker(WorkerId worker) {
         channel->listen({
             .received = [this, worker](FrameReader& reader) { received(worker, reader); },
             .gone = [this, worker](const ExitStatus& status) { gone(worker, status); },
+            .output =
+                [this, worker, pid = channel->pid()](bool is_error, std::string_view line) {
+                    wrote(
+                        {.worker = {.number = worker, .pid = pid},
+                         .is_error = is_error,
+                         .task = {},
+                         .line = line},
+                        worker
+                    );
+                },
         });
     }
 }
@@ -488,6 +497,20 @@ void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
         error = std::current_exception();
     }
     entry.task->finish_with_error(std::move(error));
+}
+
+void ProcessPool::wrote(WorkerOutput output, WorkerId worker) {
+    std::string task;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto running = fsm_.running_task(worker);
+        const auto found = running ? entries_.find(*running) : entries_.end();
+        if (found != entries_.end()) {
+            task = found->second.remote->descriptor().name;
+        }
+    }
+    output.task = task;
+    config_.on_worker_output(output);
 }
 
 void ProcessPool::misbehaved(WorkerId worker, const std::string& text) {

@@ -35,6 +35,7 @@ process::ProcessPool::Config checked(ProcessPoolOptions&& options) {
     process::ProcessPool::Config config;
     config.max_workers = checked_max_workers(options.max_workers);
     config.command = process::make_worker_command(options);
+    config.on_worker_output = std::move(options.on_worker_output);
     return config;
 }
 

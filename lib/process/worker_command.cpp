@@ -39,6 +39,7 @@ WorkerCommand make_worker_command(const ProcessPoolOptions& options) {
     command.environment.assign(options.environment.begin(), options.environment.end());
     command.working_directory = options.working_directory;
     command.limits = options.limits;
+    command.oom_watch = std::make_shared<OomWatch>();
     command.captures_output = static_cast<bool>(options.on_worker_output);
     require_well_formed(make_request(command, -1, -1));
     command.first_frame = make_first_frame(options);

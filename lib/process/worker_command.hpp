@@ -3,8 +3,10 @@
 #include <cofutures/process_pool_options.hpp>
 
 #include "process/child_process.hpp"
+#include "process/oom_watch.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +25,8 @@ struct WorkerCommand {
     WorkerLimits limits{};
     /// Whether its standard output and error stream are read.
     bool captures_output = false;
+    /// Says whether memory is why a worker died; null if nobody wants to know.
+    std::shared_ptr<OomWatch> oom_watch{};
     /// A whole frame, sent before any other; empty for none.
     std::vector<std::byte> first_frame{};
 };
