@@ -130,9 +130,17 @@ struct COFUTURES_EXPORT WorkerExit {
     std::optional<int> signal;
     /// Name of the task that it was running; empty when it was idle.
     std::string task;
+    /// Whether the system ended it because memory ran out. Known only where control groups count
+    /// such ends.
+    bool oom_killed = false;
+    /// The last lines, 4 KiB at most, of its error stream; empty unless the pool reads that, as it
+    /// does for ProcessPoolOptions::on_worker_output.
+    std::string stderr_tail{};
+    /// Which run of the task it was, from 1: greater if the task was begun again.
+    int attempt = 1;
 
     /// Says it in words, such as `worker 4711 was ended by signal 9 (Killed) while running
-    /// "resize"`.
+    /// "resize"`, and below, if something is known of it, what it wrote last.
     [[nodiscard]] std::string describe() const;
 };
 

@@ -50,7 +50,19 @@ std::string WorkerExit::describe() const {
     } else {
         text += " ended in an unknown way";
     }
+    if (oom_killed) {
+        text += " because memory ran out,";
+    }
     text += task.empty() ? std::string(" while idle") : " while running \"" + task + "\"";
+    if (attempt > 1) {
+        text += ", attempt " + std::to_string(attempt);
+    }
+    if (!stderr_tail.empty()) {
+        text += "; the last that it wrote to its error stream:\n" + stderr_tail;
+        while (text.back() == '\n') {
+            text.pop_back();
+        }
+    }
     return text;
 }
 

@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -40,6 +41,9 @@ pid_t wait_for(pid_t pid, int* status, int flags) noexcept {
     } while (result < 0 && errno == EINTR);
     return result;
 }
+
+// Processors beyond this number are taken for a mistake.
+constexpr int most_cpus = 1 << 16;
 
 // ---- what is started ----------------------------------------------------------------------------
 
@@ -95,16 +99,47 @@ void require_no_null(const std::string& word) {
     }
 }
 
+void require_sensible(const WorkerLimits& limits) {
+    const auto require = [](bool sensible, const char* problem) {
+        if (!sensible) {
+            throw std::invalid_argument(problem);
+        }
+    };
+    require(limits.address_space != 0U, "address_space must be greater than 0");
+    require(
+        !limits.cpu_time || limits.cpu_time->count() > 0, "cpu_time must be at least one second"
+    );
+    require(limits.open_files != 0U, "open_files must be greater than 0");
+    for (const int cpu : limits.cpus) {
+        require(cpu >= 0 && cpu < most_cpus, "cpus must hold numbers of processors");
+    }
+}
+
+// Where the child looks for a file that this program calls `path`.
+std::string from_here(const std::string& path, const std::string& working_directory) {
+    const bool relative = path.find('/') != std::string::npos && path.front() != '/';
+    if (!relative || working_directory.empty()) {
+        return path;
+    }
+    const std::unique_ptr<char, decltype(&std::free)> here(::getcwd(nullptr, 0), &std::free);
+    if (!here) {
+        throw system_error(last_error(), "cannot find out where this program is");
+    }
+    return std::string(here.get()) + '/' + path;
+}
+
 // A command line and an environment in the form that exec takes, made before the fork.
 class Command {
 public:
     explicit Command(const SpawnRequest& request) {
+        require_well_formed(request);
         std::vector<std::string> words = request.launcher;
-        words.push_back(words.empty() ? request.program : lasting_name(request.program));
+        words.push_back(from_here(
+            words.empty() ? request.program : lasting_name(request.program),
+            request.working_directory
+        ));
         words.insert(words.end(), request.arguments.begin(), request.arguments.end());
-        std::for_each(words.begin(), words.end(), require_no_null);
-        require_no_null(request.working_directory);
-        program_ = find_program(words.front());
+        program_ = from_here(find_program(words.front()), request.working_directory);
         arguments_.assign(words.begin() + 1, words.end());
         add_environment(request);
     }
@@ -123,17 +158,11 @@ private:
             variables_.emplace_back(*entry);
         }
         for (const auto& [name, value] : request.environment) {
-            if (name.empty() || name.find('=') != std::string::npos) {
-                throw std::invalid_argument(
-                    "\"" + name + "\" is no name of an environment variable"
-                );
-            }
             const std::string prefix = name + "=";
             std::erase_if(variables_, [&](const std::string& old) {
                 return old.starts_with(prefix);
             });
             variables_.push_back(prefix + value);
-            require_no_null(variables_.back());
         }
         for (const std::string& variable : variables_) {
             pointers_.push_back(variable.c_str());
@@ -147,20 +176,47 @@ private:
     std::vector<const char*> pointers_;
 };
 
-// ---- between fork and exec
-// ------------------------------------------------------------------------
+// ---- between fork and exec ----------------------------------------------------------------------
 
 // What a child does before it becomes the new program, in this order.
-enum class Step : unsigned char { fork, group, directory, descriptors, exec };
+enum class Step : unsigned char {
+    fork,
+    group,
+    directory,
+    streams,
+    descriptors,
+    nice,
+    cpus,
+    cpu_time,
+    open_files,
+    address_space,
+    exec,
+};
 
 std::string describe(Step step, const Command& command, const SpawnRequest& request) {
+    const WorkerLimits& limits = request.limits;
     switch (step) {
     case Step::group:
         return "cannot make a process group";
     case Step::directory:
         return "cannot enter the directory \"" + request.working_directory + "\"";
+    case Step::streams:
+        return "cannot redirect the standard streams";
     case Step::descriptors:
         return "cannot pass on the descriptors";
+    case Step::nice:
+        return "cannot change the nice level by " + std::to_string(limits.nice.value_or(0));
+    case Step::cpus:
+        return "cannot run on the processors that the limits name";
+    case Step::cpu_time:
+        return "cannot limit the processor time to " +
+               std::to_string(limits.cpu_time.value_or(std::chrono::seconds()).count()) +
+               " seconds";
+    case Step::open_files:
+        return "cannot limit the open files to " + std::to_string(limits.open_files.value_or(0));
+    case Step::address_space:
+        return "cannot limit the address space to " +
+               std::to_string(limits.address_space.value_or(0)) + " bytes";
     case Step::exec:
         return "cannot run \"" + command.program() + "\"";
     case Step::fork:
@@ -223,10 +279,35 @@ bool keep_only(std::span<const int> descriptors) noexcept {
     });
 }
 
+// At most `most`, and no more than is allowed already. What goes beyond the limit by more than
+// `grace` meets the harder consequence, if there is one.
+bool limit_to(decltype(RLIMIT_AS) resource, rlim_t most, rlim_t grace = 0) noexcept {
+    rlimit limit{};
+    if (::getrlimit(resource, &limit) != 0) {
+        return false;
+    }
+    limit.rlim_cur = std::min(limit.rlim_max, most);
+    limit.rlim_max = std::min(limit.rlim_max, limit.rlim_cur + grace);
+    return ::setrlimit(resource, &limit) == 0;
+}
+
+bool change_nice_level(int by) noexcept {
+    errno = 0;
+    const int now = ::getpriority(PRIO_PROCESS, 0);
+    constexpr int span = 40;  // from the least to the most patient: the sum cannot overflow
+    return errno == 0 && ::setpriority(PRIO_PROCESS, 0, now + std::clamp(by, -span, span)) == 0;
+}
+
 // Boost.Process calls these hooks; they are templates as its launchers and path types vary.
 class ChildSetup {
 public:
-    ChildSetup(const SpawnRequest& request, int report) : request_(request), report_(report) {}
+    ChildSetup(const SpawnRequest& request, int report) : request_(request), report_(report) {
+        for (const int cpu : request.limits.cpus) {
+            const auto set = static_cast<std::size_t>(cpu) / CPU_SETSIZE;
+            cpus_.resize(std::max(cpus_.size(), set + 1));
+            CPU_SET(static_cast<std::size_t>(cpu) % CPU_SETSIZE, &cpus_[set]);
+        }
+    }
 
     template <class Launcher, class Path>
     error_code on_setup(Launcher& launcher, const Path&, const char* const*&) {
@@ -264,16 +345,50 @@ private:
             ::chdir(request_.working_directory.c_str()) != 0) {
             return false;
         }
+        step_ = Step::streams;
+        if (!redirect(request_.standard_output, STDOUT_FILENO) ||
+            !redirect(request_.standard_error, STDERR_FILENO)) {
+            return false;
+        }
         step_ = Step::descriptors;
-        if (!keep_only(request_.keep_open)) {
+        if (!keep_only(request_.keep_open) || !apply_limits()) {
             return false;
         }
         step_ = Step::exec;
         return true;
     }
 
+    static bool redirect(int from, int to) noexcept { return from < 0 || ::dup2(from, to) == to; }
+
+    // The address space comes last, as nothing after it may need more.
+    bool apply_limits() noexcept {
+        const WorkerLimits& limits = request_.limits;
+        step_ = Step::nice;
+        if (limits.nice && !change_nice_level(*limits.nice)) {
+            return false;
+        }
+        step_ = Step::cpus;
+        if (!cpus_.empty() &&
+            ::sched_setaffinity(0, cpus_.size() * sizeof(cpu_set_t), cpus_.data()) != 0) {
+            return false;
+        }
+        step_ = Step::cpu_time;
+        // A second after SIGXCPU, which may be handled, comes SIGKILL.
+        if (limits.cpu_time &&
+            !limit_to(RLIMIT_CPU, static_cast<rlim_t>(limits.cpu_time->count()), 1)) {
+            return false;
+        }
+        step_ = Step::open_files;
+        if (limits.open_files && !limit_to(RLIMIT_NOFILE, *limits.open_files)) {
+            return false;
+        }
+        step_ = Step::address_space;
+        return !limits.address_space || limit_to(RLIMIT_AS, *limits.address_space);
+    }
+
     const SpawnRequest& request_;
     int report_;
+    std::vector<cpu_set_t> cpus_;  // one set after another is one large set
     Step step_ = Step::fork;
 };
 
@@ -313,7 +428,7 @@ pid_t launch(const Command& command, ChildSetup& setup, error_code& error) {
 
 pid_t spawn(const SpawnRequest& request) {
     const Command command(request);
-    Pipe report = make_pipe();
+    Pipe report = make_pipe(PipeSize::usual);
     ChildSetup setup(request, report.write_end.get());
     error_code error;
     const pid_t pid = launch(command, setup, error);
@@ -329,8 +444,7 @@ pid_t spawn(const SpawnRequest& request) {
     throw system_error(error, describe(step, command, request));
 }
 
-// ---- reaping
-// --------------------------------------------------------------------------------------
+// ---- reaping ------------------------------------------------------------------------------------
 
 int open_exit_event(pid_t pid) noexcept {
 #ifdef SYS_pidfd_open
@@ -358,7 +472,7 @@ FileDescriptor::~FileDescriptor() {
     }
 }
 
-Pipe make_pipe() {
+Pipe make_pipe(PipeSize size) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
         throw system_error(last_error(), "cannot make a pipe");
@@ -373,11 +487,27 @@ Pipe make_pipe() {
             owner = std::move(higher);
         }
     }
-    // Fewer wake-ups for large messages. A system that is near its limit for pipes refuses: so be
-    // it.
-    constexpr int bytes = 1 << 20;
-    ::fcntl(owners[1].get(), F_SETPIPE_SZ, bytes);
+    if (size == PipeSize::large) {
+        // A system that is near its limit for pipes refuses: so be it.
+        constexpr int bytes = 1 << 20;
+        ::fcntl(owners[1].get(), F_SETPIPE_SZ, bytes);
+    }
     return {std::move(owners[0]), std::move(owners[1])};
+}
+
+void require_well_formed(const SpawnRequest& request) {
+    require_no_null(request.program);
+    require_no_null(request.working_directory);
+    std::for_each(request.launcher.begin(), request.launcher.end(), require_no_null);
+    std::for_each(request.arguments.begin(), request.arguments.end(), require_no_null);
+    for (const auto& [name, value] : request.environment) {
+        if (name.empty() || name.find('=') != std::string::npos) {
+            throw std::invalid_argument("\"" + name + "\" is no name of an environment variable");
+        }
+        require_no_null(name);
+        require_no_null(value);
+    }
+    require_sensible(request.limits);
 }
 
 ChildProcess::ChildProcess(

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cofutures/worker_limits.hpp>
+
 #include "process/exit_status.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -53,13 +55,20 @@ struct Pipe {
     FileDescriptor write_end;
 };
 
+/// How much a pipe shall hold.
+enum class PipeSize {
+    usual,
+    /// Much more, if the system allows it: fewer wake-ups for large messages.
+    large,
+};
+
 /// Makes a pipe that no other process inherits by accident.
 ///
 /// Both ends close on exec from the first moment on, and neither is a standard stream, not even in
-/// a program that has closed those. The pipe is made larger than usual if the system allows it.
+/// a program that has closed those.
 ///
 /// @throws boost::system::system_error  if there are no descriptors left.
-[[nodiscard]] Pipe make_pipe();
+[[nodiscard]] Pipe make_pipe(PipeSize size = PipeSize::large);
 
 /// What to start, and with what around it.
 struct SpawnRequest {
@@ -79,7 +88,19 @@ struct SpawnRequest {
     /// Descriptors that the child gets under the same numbers, beside the three standard ones; it
     /// gets no others.
     std::vector<int> keep_open{};
+    /// Descriptors that become its standard output and error stream; -1 for those of this program.
+    int standard_output = -1;
+    int standard_error = -1;
+    /// What it may use, the launcher included. A limit is never raised beyond what this program may
+    /// give.
+    WorkerLimits limits{};
 };
+
+/// Checks what can be checked without starting anything.
+///
+/// @throws std::invalid_argument  if a word holds a null character, the name of a variable is none,
+///                                or a limit makes no sense; the text says which.
+void require_well_formed(const SpawnRequest& request);
 
 /// A child process.
 ///
@@ -108,10 +129,8 @@ public:
     /// and longer in a program that uses much memory.
     ///
     /// @throws boost::system::system_error  if it cannot be started; the text says which step
-    /// failed.
-    /// @throws std::invalid_argument        if a word holds a null character, or the name of a
-    /// variable
-    ///                                      is none.
+    ///                                      failed.
+    /// @throws std::invalid_argument        as require_well_formed().
     ChildProcess(const boost::asio::any_io_executor& executor, const SpawnRequest& request);
     ChildProcess(const ChildProcess&) = delete;
     ChildProcess& operator=(const ChildProcess&) = delete;

@@ -35,7 +35,7 @@ std::uint64_t load(const std::byte* in) noexcept {
 std::size_t check_header(const std::byte* header, std::uint64_t max_payload) {
     const auto kind = std::to_integer<std::uint8_t>(header[kind_offset]);
     if (kind < static_cast<std::uint8_t>(FrameKind::hello) ||
-        kind > static_cast<std::uint8_t>(FrameKind::stop)) {
+        kind > static_cast<std::uint8_t>(FrameKind::init)) {
         throw SerializationError("bad frame: unknown kind " + std::to_string(kind));
     }
     if (!std::all_of(header + reserved_offset, header + frame_header_size, [](std::byte byte) {

@@ -19,6 +19,7 @@ enum class FrameKind : std::uint8_t {
     failure = 4,      ///< worker: the task threw; payload: Failure
     init_failed = 5,  ///< worker: my initializer threw, I leave; payload: Failure
     stop = 6,         ///< pool: finish what you have and leave; no payload
+    init = 7,         ///< pool: what you need to know before you greet; payload: Init
 };
 
 /// Every frame begins with this many bytes, little-endian: u64 payload length, u64 task id, u8

@@ -226,14 +226,21 @@ std::shared_ptr<const ModuleList> current_modules() {
 
 // Gives the module, and makes `list` one that has it: a plugin that the parent loaded by itself is
 // loaded here too, and stays, as the task may leave anything behind.
-const Module& find_module(std::shared_ptr<const ModuleList>& list, const std::string& id) {
+const Module&
+find_module(std::shared_ptr<const ModuleList>& list, const std::string& id, bool same_program) {
+    if (id.empty() && !same_program) {
+        throw UnknownTaskError("the task is in the pool's program, and this worker runs another "
+                               "one: what both are to know must be in a shared library");
+    }
+    const std::size_t bar = id.rfind('|');
+    const std::string path = id.substr(0, bar);
+    const std::string build = bar == std::string::npos ? std::string() : id.substr(bar + 1);
     const auto is_meant = [&](const Module& module) {
-        return module.id == id;
+        return module.id == id || (!build.empty() && module.build_id == build);
     };
     if (const Module* module = list->find_if(is_meant)) {
         return *module;
     }
-    const std::string path = id.substr(0, id.rfind('|'));
     if (list->find_if([&](const Module& module) { return module.path == path; }) != nullptr) {
         throw_other_build(path);
     }
@@ -299,9 +306,9 @@ TaskRef make_task_ref(const detail::TaskDescriptor& descriptor, std::uintptr_t f
     return ref;
 }
 
-ResolvedTask resolve(const TaskRef& ref) {
+ResolvedTask resolve(const TaskRef& ref, bool same_program) {
     auto list = current_modules();
-    const Module& module = find_module(list, ref.module);
+    const Module& module = find_module(list, ref.module, same_program);
     const std::uintptr_t address = module.base + ref.offset;
     if (!module.can_read(address, sizeof(detail::TaskDescriptor)) ||
         address % alignof(detail::TaskDescriptor) != 0) {
@@ -320,7 +327,7 @@ ResolvedTask resolve(const TaskRef& ref) {
     if (ref.function_module.empty() && ref.function_offset == 0) {
         return {descriptor, 0};
     }
-    const Module& owner = find_module(list, ref.function_module);
+    const Module& owner = find_module(list, ref.function_module, same_program);
     const std::uintptr_t function = owner.base + ref.function_offset;
     if (!owner.can_execute(function)) {
         throw_no_such_task();

@@ -34,11 +34,15 @@ make_task_ref(const detail::TaskDescriptor& descriptor, std::uintptr_t function)
 /// Finds what `make_task_ref` of another process of this program meant.
 ///
 /// Nothing is believed: the place has to be inside the module, a descriptor has to stand there, and
-/// it and the function have to lead to code. A library that is not loaded here is loaded.
+/// it and the function have to lead to code. A library is the one that is meant if it has its build
+/// id, wherever it lies, or its path where nobody gave it a build id. One that is not loaded here
+/// is loaded.
 ///
+/// @param same_program      Whether this process runs the program of the other: only then what is
+///                          in the program itself can be found.
 /// @throws UnknownTaskError  if there is no such task here; the text says why.
 /// @thread_safety  Safe.
-[[nodiscard]] ResolvedTask resolve(const TaskRef& ref);
+[[nodiscard]] ResolvedTask resolve(const TaskRef& ref, bool same_program = true);
 
 /// What the linker put into the program to tell its builds apart, as hexadecimal digits; empty if
 /// it was told to put in nothing.

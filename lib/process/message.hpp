@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,12 +12,13 @@
 namespace cofutures::process {
 
 /// Changes whenever a frame or a message changes.
-constexpr std::uint32_t protocol_version = 1;
+constexpr std::uint32_t protocol_version = 2;
 
-/// First word of a worker.
+/// First word of a worker, when its initializer has run.
 struct Hello {
     std::uint32_t version = protocol_version;
-    /// Says whether both sides run the same program, as only then they agree on types and tasks.
+    /// Says whether both sides run the same program, as only then they agree on its types and
+    /// tasks.
     std::string build_id;
     std::int64_t pid = 0;
 };
@@ -43,11 +45,25 @@ struct TaskMessage {
     std::span<const std::byte> arguments;
 };
 
+/// First word of a pool.
+struct Init {
+    std::uint32_t version = protocol_version;
+    /// Of the pool's program.
+    std::string build_id{};
+    /// Whether the worker is meant to run the very program of the pool.
+    bool is_own_program = true;
+    /// Whether the pool reads what the worker writes to its standard streams.
+    bool captures_output = false;
+    /// The call to make before the first task.
+    std::optional<TaskMessage> initializer{};
+};
+
 /// @name Writing
 /// Appends a message's bytes, to be a frame's payload.
 /// @{
 void append_message(std::vector<std::byte>& out, const Hello& hello);
 void append_message(std::vector<std::byte>& out, const Failure& failure);
+void append_message(std::vector<std::byte>& out, const Init& init);
 /// `message.arguments` may be left empty and appended by the caller.
 void append_message(std::vector<std::byte>& out, const TaskMessage& message);
 /// @}
@@ -58,6 +74,8 @@ void append_message(std::vector<std::byte>& out, const TaskMessage& message);
 /// @{
 [[nodiscard]] Hello read_hello(std::span<const std::byte> payload);
 [[nodiscard]] Failure read_failure(std::span<const std::byte> payload);
+/// The arguments are a view of `payload`. Of another version only the version is read.
+[[nodiscard]] Init read_init(std::span<const std::byte> payload);
 /// The arguments are a view of `payload`.
 [[nodiscard]] TaskMessage read_task(std::span<const std::byte> payload);
 /// @}

@@ -150,6 +150,14 @@ void PoolFsm::terminate(bool kill, PoolActions& out) {
     kill_all(kill, out);
 }
 
+std::optional<TaskId> PoolFsm::running_task(WorkerId worker) const {
+    const auto found = workers_.find(worker);
+    if (found == workers_.end() || found->second.tasks.empty()) {
+        return std::nullopt;
+    }
+    return found->second.tasks.front();
+}
+
 PoolFsm::Worker* PoolFsm::find(WorkerId id) {
     const auto found = workers_.find(id);
     return found == workers_.end() ? nullptr : &found->second;

@@ -173,6 +173,9 @@ public:
     /// @param kill  By a signal that they cannot refuse. May be called again to go further.
     void terminate(bool kill, PoolActions& out);
 
+    /// The task that the worker runs, if it runs one.
+    [[nodiscard]] std::optional<TaskId> running_task(WorkerId worker) const;
+
     [[nodiscard]] bool is_broken() const noexcept { return broken_; }
     [[nodiscard]] bool is_shut_down() const noexcept { return shut_down_; }
     /// Tasks that no worker has got.

@@ -61,6 +61,22 @@ void encode_task(detail::RemoteTask& task, std::vector<std::byte>& frame) {
     close_frame(frame, opened);
 }
 
+// Another program may have another build id: each task says which library it is in. See image.hpp.
+void require_match(const Hello& hello, const WorkerCommand& command) {
+    if (hello.version != protocol_version) {
+        throw SerializationError(
+            "the worker's program was built with another version of cofutures: it speaks "
+            "protocol " +
+            std::to_string(hello.version) + ", this one " + std::to_string(protocol_version)
+        );
+    }
+    if (command.program == own_program && hello.build_id != build_id()) {
+        throw SerializationError(
+            "the worker runs another build of the program; start workers from the same one"
+        );
+    }
+}
+
 // Ids are given under the pool's mutex, arguments encoded before it is taken.
 void set_task_id(std::vector<std::byte>& frame, TaskId id) {
     const FrameHeader header =
@@ -241,12 +257,11 @@ void ProcessPool::perform_send(const SendTask& action, PoolActions& actions, Aft
 
 void ProcessPool::perform_break(const BreakPool& action) {
     Breakage breakage{.message = reason_text(action), .worker = {}};
-    breakage.worker.pid = action.pid;
-    breakage.worker.exit_code = action.exit.exit_code;
-    breakage.worker.signal = action.exit.signal;
-    if (action.task) {
-        breakage.worker.task = entries_.at(*action.task).remote->descriptor().name;
-    }
+    breakage.worker = make_worker_exit(
+        action.pid,
+        action.exit,
+        action.task ? entries_.at(*action.task).remote->descriptor().name : ""
+    );
     breakage_ = std::make_shared<const Breakage>(std::move(breakage));
 }
 
@@ -408,6 +423,16 @@ void ProcessPool::start_worker(WorkerId worker) {
         channel->listen({
             .received = [this, worker](FrameReader& reader) { received(worker, reader); },
             .gone = [this, worker](const ExitStatus& status) { gone(worker, status); },
+            .output =
+                [this, worker, pid = channel->pid()](bool is_error, std::string_view line) {
+                    wrote(
+                        {.worker = {.number = worker, .pid = pid},
+                         .is_error = is_error,
+                         .task = {},
+                         .line = line},
+                        worker
+                    );
+                },
         });
     }
 }
@@ -426,11 +451,7 @@ void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
     switch (frame.kind) {
     case FrameKind::hello: {
         const Hello hello = read_hello(frame.payload);
-        if (hello.version != protocol_version || hello.build_id != build_id()) {
-            throw SerializationError(
-                "the worker runs another build of the program; start workers from the same one"
-            );
-        }
+        require_match(hello, config_.command);
         decide([&](PoolActions& actions) { fsm_.worker_ready(worker, actions); });
         break;
     }
@@ -447,6 +468,7 @@ void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
     }
     case FrameKind::task:
     case FrameKind::stop:
+    case FrameKind::init:
         throw SerializationError("a frame that only the pool may send");
     }
 }
@@ -475,6 +497,20 @@ void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
         error = std::current_exception();
     }
     entry.task->finish_with_error(std::move(error));
+}
+
+void ProcessPool::wrote(WorkerOutput output, WorkerId worker) {
+    std::string task;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto running = fsm_.running_task(worker);
+        const auto found = running ? entries_.find(*running) : entries_.end();
+        if (found != entries_.end()) {
+            task = found->second.remote->descriptor().name;
+        }
+    }
+    output.task = task;
+    config_.on_worker_output(output);
 }
 
 void ProcessPool::misbehaved(WorkerId worker, const std::string& text) {

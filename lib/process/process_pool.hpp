@@ -42,6 +42,7 @@ public:
     struct Config {
         std::size_t max_workers;
         WorkerCommand command;
+        WorkerOutputHandler on_worker_output{};
     };
 
     explicit ProcessPool(Config config);
@@ -104,6 +105,7 @@ private:
     void received(WorkerId worker, FrameReader& reader);
     void handle_frame(WorkerId worker, const Frame& frame);
     void handle_result(WorkerId worker, const Frame& frame);
+    void wrote(WorkerOutput output, WorkerId worker);
     void misbehaved(WorkerId worker, const std::string& text);
     void gone(WorkerId worker, const ExitStatus& status);
 

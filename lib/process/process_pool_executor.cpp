@@ -34,7 +34,8 @@ process::ProcessPool::Config checked(ProcessPoolOptions&& options) {
     }
     process::ProcessPool::Config config;
     config.max_workers = checked_max_workers(options.max_workers);
-    config.command.launcher = std::move(options.launcher);
+    config.command = process::make_worker_command(options);
+    config.on_worker_output = std::move(options.on_worker_output);
     return config;
 }
 
@@ -90,7 +91,8 @@ Future<void> ProcessPoolExecutor::begin_shutdown(bool /*cancel_futures*/) {
     throw std::logic_error("pending");
 }
 
-bool ProcessPoolExecutor::shutdown_until(const detail::Deadline& /*deadline*/, bool /*cancel_futures*/) {
+bool ProcessPoolExecutor::
+    shutdown_until(const detail::Deadline& /*deadline*/, bool /*cancel_futures*/) {
     throw std::logic_error("pending");
 }
 

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <iostream>
 #include <string_view>
 #include <thread>
 
@@ -41,21 +42,66 @@ class Worker {
 public:
     Worker(int in, int out) noexcept : in_(in), out_(out) {}
 
-    /// Serves until it is told to stop. Ends the process when the pool has died.
-    void serve() {
+    /// Serves until it is told to stop; false if the initializer failed. Ends the process when the
+    /// pool has died.
+    bool serve() {
+        if (!begin(next_frame())) {
+            return false;
+        }
         greet();
         for (;;) {
-            while (const auto frame = reader_.next()) {
-                if (frame->kind == FrameKind::stop) {
-                    return;
-                }
-                run(*frame);
+            const Frame frame = next_frame();
+            if (frame.kind == FrameKind::stop) {
+                return true;
+            }
+            run(frame);
+        }
+    }
+
+private:
+    Frame next_frame() {
+        for (;;) {
+            if (const auto frame = reader_.next()) {
+                return *frame;
             }
             receive();
         }
     }
 
-private:
+    bool begin(const Frame& frame) {
+        if (frame.kind != FrameKind::init) {
+            throw SerializationError("the pool's first frame is none to begin with");
+        }
+        const Init init = read_init(frame.payload);
+        // Otherwise the pool will see it in the greeting, and say so to those who wait.
+        if (init.version == protocol_version) {
+            const std::string build = build_id();
+            same_program_ = init.is_own_program || (!build.empty() && init.build_id == build);
+            captured_ = init.captures_output;
+            if (captured_) {
+                // Whoever reads lines wants them when they are written.
+                std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+            }
+            if (init.initializer) {
+                return initialize(*init.initializer);
+            }
+        }
+        return true;
+    }
+
+    bool initialize(const TaskMessage& call) {
+        try {
+            std::vector<std::byte> dropped;
+            make_call(call, dropped);
+            flush_streams();
+            return true;
+        } catch (...) {
+            flush_streams();
+            send_failure(FrameKind::init_failed, 0, "initializer " + call.name);
+            return false;
+        }
+    }
+
     void greet() {
         std::vector<std::byte> hello;
         const std::size_t opened = open_frame(hello, FrameKind::hello, 0);
@@ -88,26 +134,48 @@ private:
             const std::size_t opened = open_frame(answer_, FrameKind::value, frame.task_id);
             const TaskMessage task = read_task(frame.payload);
             name = task.name;
-            const ResolvedTask resolved = resolve(task.ref);
-            Decoder arguments(task.arguments);
-            Encoder result(answer_);
-            resolved.descriptor->thunk(resolved.function, arguments, result);
+            make_call(task, answer_);
             close_frame(answer_, opened);
+            flush_streams();
+            send(answer_);
         } catch (...) {
-            answer_.clear();
-            const std::size_t opened = open_frame(answer_, FrameKind::failure, frame.task_id);
-            append_message(
-                answer_,
-                capture_failure(
-                    std::current_exception(),
-                    "in worker " + std::to_string(getpid()) + ", task " + name
-                )
-            );
-            close_frame(answer_, opened);
+            flush_streams();
+            send_failure(FrameKind::failure, frame.task_id, "task " + name);
         }
-        send(answer_);
         if (answer_.capacity() > kept_capacity) {
             answer_ = {};
+        }
+    }
+
+    void make_call(const TaskMessage& call, std::vector<std::byte>& out) const {
+        const ResolvedTask resolved = resolve(call.ref, same_program_);
+        Decoder arguments(call.arguments);
+        Encoder result(out);
+        resolved.descriptor->thunk(resolved.function, arguments, result);
+    }
+
+    // In a catch handler.
+    void send_failure(FrameKind kind, std::uint64_t task_id, const std::string& what) {
+        answer_.clear();
+        const std::size_t opened = open_frame(answer_, kind, task_id);
+        append_message(
+            answer_,
+            capture_failure(
+                std::current_exception(), "in worker " + std::to_string(getpid()) + ", " + what
+            )
+        );
+        close_frame(answer_, opened);
+        send(answer_);
+    }
+
+    // What a task has written arrives before its result.
+    void flush_streams() const noexcept {
+        if (captured_) {
+            std::fflush(stdout);
+            try {
+                std::cout.flush();
+            } catch (const std::ios_base::failure&) {  // asked for, and for the task to care about
+            }
         }
     }
 
@@ -117,6 +185,8 @@ private:
     const int out_;
     FrameReader reader_;
     std::vector<std::byte> answer_;
+    bool same_program_ = false;
+    bool captured_ = false;
 };
 
 // A task may run for hours after the pool's process was killed, unless somebody looks.
@@ -149,8 +219,9 @@ bool parse_descriptors(const char* word, int& in, int& out) {
         const AllSignalsBlocked inherited;
         std::thread(end_with_the_pool, in).detach();  // lives as long as the process, and ends it
     }
-    Worker(in, out).serve();
-    std::exit(EXIT_SUCCESS);  // NOLINT(concurrency-mt-unsafe): as returning from main
+    const bool served = Worker(in, out).serve();
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): as returning from main
+    std::exit(served ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 }  // namespace

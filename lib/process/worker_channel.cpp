@@ -3,7 +3,6 @@
 #include <cofutures/error.hpp>
 
 #include "process/pipe_io.hpp"
-#include "process/worker.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -12,6 +11,7 @@
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <span>
 #include <utility>
@@ -19,6 +19,12 @@
 namespace cofutures::process {
 
 using boost::system::error_code;
+
+namespace {
+
+constexpr std::size_t stderr_tail_size = std::size_t{4} * 1024;
+
+}  // namespace
 
 WorkerChannel::WorkerChannel(
     boost::asio::readable_pipe from_worker, boost::asio::writable_pipe to_worker, ChildProcess child
@@ -31,14 +37,14 @@ std::shared_ptr<WorkerChannel>
 WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerCommand& command) {
     Pipe to_worker = make_pipe();
     Pipe from_worker = make_pipe();
-    const int in = to_worker.read_end.get();
-    const int out = from_worker.write_end.get();
-    SpawnRequest request;
-    request.program = command.program;
-    request.launcher = command.launcher;
-    request.arguments = worker_arguments(in, out);
-    request.environment = {{worker_variable, "1"}};
-    request.keep_open = {in, out};
+    SpawnRequest request =
+        make_request(command, to_worker.read_end.get(), from_worker.write_end.get());
+    std::array<Pipe, 2> streams;
+    if (command.captures_output) {
+        streams = {make_pipe(PipeSize::usual), make_pipe(PipeSize::usual)};
+        request.standard_output = streams[0].write_end.get();
+        request.standard_error = streams[1].write_end.get();
+    }
     for (const int descriptor : {to_worker.write_end.get(), from_worker.read_end.get()}) {
         error_code error;
         set_non_blocking(descriptor, error);
@@ -51,13 +57,36 @@ WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerC
     from_worker.read_end.release();
     boost::asio::writable_pipe writing(executor, to_worker.write_end.get());
     to_worker.write_end.release();
-    return std::shared_ptr<WorkerChannel>(
+    const std::shared_ptr<WorkerChannel> channel(
         new WorkerChannel(std::move(reading), std::move(writing), std::move(child))
     );
+    if (command.captures_output) {
+        channel->output_ = Output{
+            .standard = std::make_shared<OutputReader>(executor, std::move(streams[0].read_end), 0),
+            .error = std::make_shared<OutputReader>(
+                executor, std::move(streams[1].read_end), stderr_tail_size
+            ),
+        };
+    }
+    channel->oom_watch_ = command.oom_watch;
+    channel->enqueue(command.first_frame);
+    channel->flush();
+    return channel;
+}
+
+WorkerChannel::~WorkerChannel() {
+    if (output_) {
+        output_->standard->stop();
+        output_->error->stop();
+    }
 }
 
 void WorkerChannel::listen(Events events) {
     events_ = std::move(events);
+    if (output_) {
+        output_->standard->listen([this](std::string_view line) { events_.output(false, line); });
+        output_->error->listen([this](std::string_view line) { events_.output(true, line); });
+    }
     child_.async_wait([self = shared_from_this()](error_code, ExitStatus status) {
         self->exited(status);
     });
@@ -65,6 +94,7 @@ void WorkerChannel::listen(Events events) {
 }
 
 void WorkerChannel::kill(bool force) noexcept {
+    killed_ = killed_ || force;
     if (!force) {
         child_.kill(SIGCONT);  // it cannot end while it is stopped
     }
@@ -75,6 +105,10 @@ void WorkerChannel::kill(bool force) noexcept {
 
 void WorkerChannel::end() noexcept {
     const ChildProcess ending = std::move(child_);
+    if (output_) {
+        output_->standard->stop();
+        output_->error->stop();
+    }
     events_ = {};
 }
 
@@ -149,7 +183,7 @@ void WorkerChannel::read() {
         [self = shared_from_this()](error_code error, std::size_t size) {
             if (!error) {
                 self->reader_.commit(size);
-                self->events_.received(self->reader_);
+                self->received();
                 if (!self->exit_) {
                     self->read();
                     return;
@@ -193,11 +227,34 @@ void WorkerChannel::drain() {
         }
         left -= size;
         reader_.commit(size);
-        events_.received(reader_);
+        received();
+    }
+}
+
+void WorkerChannel::received() {
+    if (oom_watch_ && !std::exchange(oom_marked_, true)) {
+        // By now a launcher has put it where it stays.
+        oom_mark_ = oom_watch_->begin(static_cast<pid_t>(pid()));
+    }
+    catch_up_with_output();
+    events_.received(reader_);
+}
+
+void WorkerChannel::catch_up_with_output() {
+    if (output_) {
+        output_->standard->catch_up();
+        output_->error->catch_up();
     }
 }
 
 void WorkerChannel::report_gone() {
+    if (output_) {
+        output_->standard->finish();
+        output_->error->finish();
+        exit_->stderr_tail = output_->error->tail();
+    }
+    exit_->oom_killed =
+        exit_->signal == SIGKILL && !killed_ && oom_mark_ && oom_watch_->explains(*oom_mark_);
     const Events events = std::exchange(events_, {});  // what they keep alive may end here
     events.gone(*exit_);
 }

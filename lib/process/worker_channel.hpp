@@ -2,6 +2,9 @@
 
 #include "process/child_process.hpp"
 #include "process/frame.hpp"
+#include "process/oom_watch.hpp"
+#include "process/output_reader.hpp"
+#include "process/worker_command.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/readable_pipe.hpp>
@@ -14,16 +17,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace cofutures::process {
-
-/// How a worker process is started.
-struct WorkerCommand {
-    std::string program = "/proc/self/exe";
-    std::vector<std::string> launcher;
-};
 
 /// One worker process and the pipes to and from it: the I/O of a process pool, without its
 /// decisions.
@@ -38,9 +35,12 @@ public:
         /// Frames have arrived: take them from the reader until it has no more. Throwing
         /// SerializationError from it counts as garbage.
         std::function<void(FrameReader&)> received;
-        /// The worker has ended, and all that it sent was reported before. Comes once, and is the
-        /// last.
+        /// The worker has ended, and all that it sent and wrote was reported before. Comes once,
+        /// and is the last.
         std::function<void(ExitStatus)> gone;
+        /// It wrote a line, without its end, to its standard output or error stream; if the command
+        /// says that this is read. What it wrote before it sent a frame comes before `received`.
+        std::function<void(bool is_error, std::string_view line)> output{};
     };
 
     /// Starts the process. Throws boost::system::system_error when that fails.
@@ -66,7 +66,16 @@ public:
 
     [[nodiscard]] std::int64_t pid() const noexcept { return child_.pid(); }
 
+    WorkerChannel(const WorkerChannel&) = delete;
+    WorkerChannel& operator=(const WorkerChannel&) = delete;
+    ~WorkerChannel();
+
 private:
+    struct Output {
+        std::shared_ptr<OutputReader> standard;
+        std::shared_ptr<OutputReader> error;
+    };
+
     WorkerChannel(
         boost::asio::readable_pipe from_worker,
         boost::asio::writable_pipe to_worker,
@@ -77,6 +86,8 @@ private:
     void go_on_writing();
     void write_rest();
     void read();
+    void received();
+    void catch_up_with_output();
     void drain();
     void exited(const ExitStatus& status);
     void report_gone();
@@ -94,7 +105,12 @@ private:
     boost::asio::readable_pipe from_worker_;
     ChildProcess child_;
     FrameReader reader_;
+    std::optional<Output> output_;
+    std::shared_ptr<OomWatch> oom_watch_;
+    std::optional<OomWatch::Mark> oom_mark_;
+    bool oom_marked_ = false;
     Events events_;
+    bool killed_ = false;  // by the pool, by force
     bool at_end_ = false;  // nothing more is read
     std::optional<ExitStatus> exit_;
 };

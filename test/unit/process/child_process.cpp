@@ -8,6 +8,7 @@
 #include <boost/system/system_error.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -16,6 +17,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -27,6 +29,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -35,6 +38,7 @@
 
 using namespace cofutures::process;
 using boost::system::error_code;
+using cofutures::WorkerLimits;
 namespace asio = boost::asio;
 
 // ---- the child
@@ -84,6 +88,22 @@ std::string signal_state() {
     return std::string("blocked ") + (::sigismember(&blocked, SIGUSR1) == 1 ? "yes" : "no") +
            ", pipe " + (pipe.sa_handler == SIG_DFL ? "default" : "changed") + ", winch " +
            (winch.sa_handler == SIG_IGN ? "ignored" : "changed");
+}
+
+std::string limit_text(decltype(RLIMIT_AS) resource) {
+    rlimit limit{};
+    ::getrlimit(resource, &limit);
+    return std::to_string(limit.rlim_cur) + '/' + std::to_string(limit.rlim_max);
+}
+
+int first_cpu() {
+    cpu_set_t set;
+    ::sched_getaffinity(0, sizeof(set), &set);
+    int cpu = 0;
+    while (!CPU_ISSET(cpu, &set)) {
+        ++cpu;
+    }
+    return cpu;
 }
 
 void start_grandchild_that_holds(int in) {
@@ -183,6 +203,18 @@ int run_child(std::vector<std::string> words) {
          [] {
              return std::to_string(::getpriority(PRIO_PROCESS, 0));
          }},
+        {"limits",
+         [] {
+             return limit_text(RLIMIT_AS) + ' ' + limit_text(RLIMIT_CPU) + ' ' +
+                    limit_text(RLIMIT_NOFILE);
+         }},
+        {"cpus",
+         [] {
+             cpu_set_t set;
+             ::sched_getaffinity(0, sizeof(set), &set);
+             return std::to_string(CPU_COUNT(&set)) + " with " +
+                    (CPU_ISSET(first_cpu(), &set) ? "it" : "another");
+         }},
         {"low-pipe", pipe_made_without_standard_streams},
         {"removal", spawn_after_own_removal},
         {"old-kernel", spawn_on_old_kernel},
@@ -200,6 +232,9 @@ int run_child(std::vector<std::string> words) {
         for (std::size_t i = 5; i < words.size(); ++i) {
             write_text(out, "[" + words[i] + "]");
         }
+    } else if (mode == "streams") {
+        write_text(STDOUT_FILENO, "to stdout");
+        write_text(STDERR_FILENO, "to stderr");
     } else if (mode == "variables") {
         for (std::size_t i = 5; i < words.size(); ++i) {
             const char* value = std::getenv(words[i].c_str());
@@ -234,6 +269,16 @@ int main(int argc, char** argv) {
 namespace {
 
 constexpr std::chrono::seconds patience{30};
+
+// Such a program maps more address space than any limit of a test leaves.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitizer_needs_much_memory = true;
+#elif defined(__has_feature)
+constexpr bool sanitizer_needs_much_memory =
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool sanitizer_needs_much_memory = false;
+#endif
 
 // What every case must leave as it was.
 struct CleanProcess {
@@ -525,6 +570,109 @@ BOOST_AUTO_TEST_CASE(environment_entries_are_added_or_replace_what_is_there) {
 BOOST_AUTO_TEST_CASE(a_child_starts_in_the_working_directory_asked_for) {
     BOOST_TEST(report("directory", {.working_directory = "/"}) == "/");
     BOOST_TEST(report("directory") == std::filesystem::current_path().string());
+}
+
+BOOST_AUTO_TEST_CASE(a_relative_program_is_found_from_here_and_not_from_the_working_directory) {
+    const auto program = std::filesystem::read_symlink("/proc/self/exe");
+    const auto relative = "./" + std::filesystem::relative(program).string();
+    BOOST_TEST(report("directory", {.program = relative, .working_directory = "/"}) == "/");
+    BOOST_TEST(
+        report("directory", {.program = relative, .launcher = {"env"}, .working_directory = "/"}) ==
+        "/"
+    );
+}
+
+BOOST_AUTO_TEST_CASE(standard_streams_can_lead_elsewhere) {
+    asio::io_context context;
+    Pipe output = make_pipe();
+    Pipe errors = make_pipe();
+    Talker talker(
+        context,
+        "streams",
+        {.standard_output = output.write_end.get(), .standard_error = errors.write_end.get()}
+    );
+    output.write_end = {};
+    errors.write_end = {};
+    BOOST_TEST(read_to_end(output.read_end.get()) == "to stdout");
+    BOOST_TEST(read_to_end(errors.read_end.get()) == "to stderr");
+    wait_for_end(context, talker.child);
+}
+
+// ---- limits
+// --------------------------------------------------------------------------------------
+
+// The program behind a launcher too: they are set before either begins.
+const std::vector<std::vector<std::string>> launchers{{}, {"env"}};
+
+BOOST_AUTO_TEST_CASE(
+    limits_hold_from_the_first_moment, *boost::unit_test::enable_if<!sanitizer_needs_much_memory>()
+) {
+    for (const auto& launcher : launchers) {
+        const std::string limits = report(
+            "limits",
+            {.launcher = launcher,
+             .limits =
+                 {.address_space = 4'000'000'000,
+                  .cpu_time = std::chrono::seconds(100),
+                  .open_files = 50}}
+        );
+        BOOST_TEST(limits == "4000000000/4000000000 100/101 50/50");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(without_limits_a_child_has_those_of_this_program) {
+    BOOST_TEST(
+        report("limits") ==
+        limit_text(RLIMIT_AS) + ' ' + limit_text(RLIMIT_CPU) + ' ' + limit_text(RLIMIT_NOFILE)
+    );
+}
+
+BOOST_AUTO_TEST_CASE(a_limit_is_not_raised_beyond_what_is_allowed) {
+    rlimit allowed{};
+    ::getrlimit(RLIMIT_NOFILE, &allowed);
+    const std::string most = std::to_string(allowed.rlim_max);
+    const std::string limits = report("limits", {.limits = {.open_files = allowed.rlim_max + 1}});
+    BOOST_TEST(limits.substr(limits.rfind(' ') + 1) == most + '/' + most);
+}
+
+BOOST_AUTO_TEST_CASE(a_nice_level_is_added) {
+    const int now = ::getpriority(PRIO_PROCESS, 0);
+    for (const auto& launcher : launchers) {
+        BOOST_TEST(
+            report("nice", {.launcher = launcher, .limits = {.nice = 3}}) ==
+            std::to_string(std::min(now + 3, 19))
+        );
+    }
+    BOOST_TEST(report("nice", {.limits = {.nice = std::numeric_limits<int>::max()}}) == "19");
+}
+
+BOOST_AUTO_TEST_CASE(a_child_runs_on_the_processors_asked_for) {
+    for (const auto& launcher : launchers) {
+        BOOST_TEST(
+            report("cpus", {.launcher = launcher, .limits = {.cpus = {first_cpu()}}}) == "1 with it"
+        );
+    }
+}
+
+BOOST_AUTO_TEST_CASE(processors_that_are_not_there_are_an_error_that_says_so) {
+    const Failure failure = failure_of({.limits = {.cpus = {65'535}}});
+    BOOST_TEST(contains(failure.text, "cannot run on the processors"));
+    BOOST_TEST(failure.code == boost::system::errc::invalid_argument);
+}
+
+BOOST_AUTO_TEST_CASE(limits_without_sense_are_refused) {
+    const std::vector<WorkerLimits> bad{
+        {.address_space = 0},
+        {.cpu_time = std::chrono::seconds(0)},
+        {.cpu_time = std::chrono::seconds(-1)},
+        {.open_files = 0},
+        {.cpus = {0, -1}},
+        {.cpus = {std::numeric_limits<int>::max()}},
+    };
+    for (const WorkerLimits& limits : bad) {
+        BOOST_CHECK_THROW(require_well_formed({.limits = limits}), std::invalid_argument);
+    }
+    BOOST_CHECK_NO_THROW(require_well_formed({.limits = {.nice = -5}}));
 }
 
 BOOST_AUTO_TEST_CASE(kill_works_until_the_end_and_not_after_it) {

@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(bytes_can_be_received_into_the_readers_own_buffer) {
 BOOST_AUTO_TEST_CASE(a_bad_header_is_refused_as_soon_as_it_is_complete) {
     constexpr auto limit = FrameReader::default_max_payload;
     BOOST_TEST(error_of(16, 0, limit) == "bad frame: unknown kind 0");
-    BOOST_TEST(error_of(16, 7, limit) == "bad frame: unknown kind 7");
+    BOOST_TEST(error_of(16, 8, limit) == "bad frame: unknown kind 8");
     BOOST_TEST(error_of(16, 255, limit) == "bad frame: unknown kind 255");
     for (std::size_t reserved = 17; reserved < frame_header_size; ++reserved) {
         BOOST_TEST(error_of(reserved, 1, limit) == "bad frame: reserved bytes are in use");
