@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cofutures/executor.hpp>
+#include <cofutures/executor_stats.hpp>
 #include <cofutures/export.hpp>
 #include <cofutures/future.hpp>
+#include <cofutures/observer.hpp>
 #include <cofutures/detail/async_operation.hpp>
+#include <cofutures/detail/deadline.hpp>
 #include <cofutures/detail/map_sink.hpp>
 #include <cofutures/detail/task.hpp>
 
@@ -11,10 +14,10 @@
 #include <boost/asio/is_executor.hpp>
 
 #include <concepts>
-#include <condition_variable>
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <type_traits>
 #include <unordered_set>
 #include <utility>
@@ -53,13 +56,16 @@ public:
     [[nodiscard]] bool runs_this_thread() const noexcept final;
     [[nodiscard]] bool has_other_work() const noexcept final { return true; }
 
-    /// As Executor::shutdown().
+    /// As Executor.
     void shutdown(bool wait, bool cancel_pending);
+    Future<void> begin_shutdown(bool cancel_pending);
+    bool shutdown_until(const Deadline& deadline, bool cancel_pending);
+    [[nodiscard]] ExecutorStats stats() const;
 
 protected:
     class Handler;
 
-    AsioSink() = default;
+    explicit AsioSink(std::shared_ptr<ExecutorObserver> observer);
     ~AsioSink() override;
 
     /// Posts the handler, or throws.
@@ -68,17 +74,25 @@ protected:
     [[nodiscard]] virtual bool is_inside() const noexcept = 0;
 
 private:
+    class Account;
+
     [[nodiscard]] bool runs_task_here() const noexcept;
     [[nodiscard]] bool is_idle() const noexcept { return running_ == 0 && pending_.empty(); }
     bool begin(StateBase* task);
     void end() noexcept;
     void forget(StateBase* task) noexcept;
+    void close(bool cancel_pending);
+    std::optional<Promise<void>> take_ended() noexcept;
+
+    const std::unique_ptr<Account> account_;
+    Promise<void> ended_;  // kept when all has ended; guarded by mutex_, then moved from
+    const Future<void> ended_future_{ended_.get_future()};
 
     mutable std::mutex mutex_;  // guards the block that follows
     bool open_ = true;
+    bool has_ended_ = false;
     std::unordered_set<StateBase*> pending_;  // kept by their handlers
-    std::size_t running_ = 0;
-    std::condition_variable idle_;  // nothing is pending or running
+    std::size_t running_ = 0;                 // handlers that run their task
 };
 
 /// What is posted for a task of an AsioExecutor.
@@ -101,7 +115,8 @@ private:
 template <class AsioExecutorType>
 class AsioSinkOn final : public AsioSink {
 public:
-    explicit AsioSinkOn(const AsioExecutorType& executor) : executor_(executor) {}
+    AsioSinkOn(const AsioExecutorType& executor, std::shared_ptr<ExecutorObserver> observer)
+        : AsioSink(std::move(observer)), executor_(executor) {}
 
 protected:
     void post(Handler handler) override { post_to(executor_, std::move(handler)); }
@@ -136,6 +151,9 @@ private:
 /// to other handlers at short intervals. If the context is destroyed, or drops the handlers
 /// otherwise, futures that are pending fail with BrokenExecutor.
 ///
+/// The order is Asio's: TaskOptions::priority has no effect here. A call that overruns
+/// TaskOptions::timeout is asked to stop.
+///
 /// **Somebody must run the context.** Waiting for a future, or in shutdown(), on the only thread
 /// that would run it does not end. While something is pending or running, shutdown() throws
 /// DeadlockError, and the destructor does not wait, inside a call of the executor's own, and where
@@ -149,9 +167,16 @@ private:
 class COFUTURES_EXPORT AsioExecutor : public detail::SubmitCalls<Executor, detail::LocalTasks> {
 public:
     /// Makes an executor of an Asio executor.
+    ///
+    /// @param observer  Is told what becomes of its tasks; null for nobody. The events name a worker
+    ///                  only where that is a thread of a ThreadPoolExecutor.
     template <detail::AnyAsioExecutor AsioExecutorType>
-    explicit AsioExecutor(const AsioExecutorType& executor)
-        : sink_(std::make_shared<detail::AsioSinkOn<AsioExecutorType>>(executor)) {}
+    explicit AsioExecutor(
+        const AsioExecutorType& executor, std::shared_ptr<ExecutorObserver> observer = nullptr
+    )
+        : sink_(std::make_shared<detail::AsioSinkOn<AsioExecutorType>>(
+              executor, std::move(observer)
+          )) {}
 
     /// Waits until all that was submitted has run: shutdown(true).
     ~AsioExecutor() override;

@@ -3,10 +3,14 @@
 #include <cofutures/executor.hpp>
 #include <cofutures/export.hpp>
 #include <cofutures/future.hpp>
+#include <cofutures/observer.hpp>
+#include <cofutures/on_full.hpp>
 #include <cofutures/detail/task.hpp>
 
 #include <boost/asio/thread_pool.hpp>
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,6 +33,25 @@ struct ThreadPoolOptions {
     std::string thread_name_prefix{};
     /// Called in each thread before its first task. If it throws the pool breaks.
     std::function<void()> initializer{};
+    /// Called in each thread that the initializer succeeded in, when the thread leaves. What it
+    /// throws is reported as an exception of a callback: see set_callback_error_handler().
+    std::function<void()> finalizer{};
+    /// The most tasks that may wait to begin; at least 1. Default: no bound. The tasks of a map()
+    /// go over it: there is at most one for each worker.
+    std::optional<std::size_t> max_queue{};
+    /// What submit() does when there is no room.
+    OnFull on_full = OnFull::block;
+    /// A thread that had nothing to do for so long ends; more than zero. A later call starts
+    /// another, which may get the number of one that ended. Default: threads stay. All stay once
+    /// get_executor() was called, as Asio lets none go.
+    std::optional<std::chrono::nanoseconds> idle_timeout{};
+    /// How many more threads there may be while workers block, in a wait of this library or in a
+    /// blocking_region: one for each that does, so that the queue moves and no more than
+    /// `max_workers` calls are at work. At least 0. They leave when they have had nothing to do for
+    /// a tenth of a second.
+    int max_extra_threads = 0;
+    /// Is told what becomes of the tasks; null for nobody.
+    std::shared_ptr<ExecutorObserver> observer{};
 };
 
 /// Runs calls on threads: `asio::thread_pool` with futures, and a queue of its own.
@@ -40,7 +63,9 @@ struct ThreadPoolOptions {
 /// @endcode
 ///
 /// Threads start on demand, one when a call finds none idle; an idle thread is used first. Calls
-/// begin in the order submitted, exactly so with one thread; with several, neighbours may swap.
+/// begin in the order submitted, those of a higher TaskOptions::priority first: exactly so with one
+/// thread; with several, neighbours may swap. A call that overruns TaskOptions::timeout is asked to
+/// stop.
 ///
 /// **Waiting inside a task** never hangs the pool. `result()`, `wait`, `as_completed` and `map` in
 /// a task, on a future of the same pool that has not begun, run that very call in place, and no
@@ -53,6 +78,9 @@ struct ThreadPoolOptions {
 /// coroutines; submitted calls leave it its turn.
 ///
 /// **Lifetime.** The destructor waits for all that was submitted. Futures outlive the pool.
+///
+/// **fork().** In a forked child the pool has no threads: whatever is asked of it there throws
+/// BrokenThreadPool, and its destructor does nothing. A pool that the child makes itself works.
 ///
 /// @thread_safety  Shared objects: safe, but for destroying.
 /// @python         ThreadPoolExecutor. Difference: what Python's documentation shows as deadlocks
@@ -94,11 +122,14 @@ public:
     /// use the executor, submitted calls give way to them at short intervals.
     ///
     /// @throws std::system_error  if no thread can be started.
+    /// @throws BrokenThreadPool   in a forked child.
     [[nodiscard]] executor_type get_executor();
 
 protected:
     [[nodiscard]] std::shared_ptr<detail::TaskSink> task_sink() override;
     void enqueue(detail::StatePtr task) override;
+    bool try_enqueue(detail::StatePtr task) override;
+    Future<void> enqueue_when_room(detail::StatePtr task) override;
     Future<void> begin_shutdown(bool cancel_futures) override;
 
 private:

@@ -3,10 +3,14 @@
 #include <cofutures/error.hpp>
 
 #include "core/cpu.hpp"
+#include "core/report_task.hpp"
+#include "core/task_account.hpp"
+#include "core/task_timer.hpp"
 
-#include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <exception>
-#include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace cofutures {
@@ -46,8 +50,111 @@ PostedTask::~PostedTask() {
     }
 }
 
-// --- one task
-// -------------------------------------------------------------------------------------
+// --- counting -----------------------------------------------------------------------------------
+
+/// Counts an executor's tasks, and tells its observer and its timer of them.
+class AsioSink::Account final : public TaskAccount {
+public:
+    explicit Account(std::shared_ptr<ExecutorObserver> observer)
+        : observer_(std::move(observer)), timer_(std::make_shared<TaskTimer>()) {}
+    ~Account() override { timer_->join(); }
+
+    /// What a task needs before it can be taken.
+    void prepare(const StateBase& task) {
+        if (task.options() != nullptr && task.options()->timeout) {
+            timer_->start();
+        }
+    }
+
+    void taken(StateBase& task) noexcept {
+        {
+            const std::lock_guard lock(mutex_);
+            ++submitted_;
+        }
+        task.enter(nullptr, *this, {.watched = true});
+        if (observer_ != nullptr) {
+            report_queued(*observer_, task);
+        }
+    }
+
+    void begun(StateBase& task, bool /*gave_room*/) noexcept override {
+        {
+            const std::lock_guard lock(mutex_);
+            ++running_;
+        }
+        if (observer_ != nullptr) {
+            report_started(*observer_, task);
+        }
+        timer_->begun(task);
+    }
+
+    void ended(StateBase& task, bool failed) noexcept override {
+        timer_->ended(task);
+        {
+            const std::lock_guard lock(mutex_);
+            --running_;
+            ++(failed ? failed_ : completed_);
+        }
+        if (observer_ != nullptr) {
+            report_finished(
+                *observer_, task, failed ? TaskOutcome::raised : TaskOutcome::returned
+            );
+        }
+    }
+
+    std::shared_ptr<TaskAccount> cancelled(bool /*gave_room*/) noexcept override {
+        cancelled_.fetch_add(1, std::memory_order_relaxed);
+        return nullptr;
+    }
+
+    void lost(StateBase& task) noexcept override {
+        {
+            const std::lock_guard lock(mutex_);
+            ++lost_;
+        }
+        if (observer_ != nullptr) {
+            report_finished(*observer_, task, TaskOutcome::raised);
+        }
+    }
+
+    void report_if_cancelled(const StateBase& task) noexcept {
+        if (observer_ != nullptr && (task.phase() == Phase::cancelling || task.cancelled())) {
+            report_finished(*observer_, task, TaskOutcome::cancelled);
+        }
+    }
+
+    void end() noexcept { timer_->stop(); }
+    void join() noexcept { timer_->join(); }
+
+    [[nodiscard]] ExecutorStats stats() const {
+        ExecutorStats stats;
+        stats.timeouts = timer_->overruns();
+        const std::lock_guard lock(mutex_);
+        const std::uint64_t begun = running_ + completed_ + failed_;
+        stats.cancelled = cancelled_.load(std::memory_order_relaxed);
+        stats.submitted = submitted_;
+        stats.running = running_;
+        stats.completed = completed_;
+        stats.failed = failed_ + lost_;
+        stats.queued =
+            static_cast<std::size_t>(submitted_ - begun - lost_ - stats.cancelled);
+        return stats;
+    }
+
+private:
+    const std::shared_ptr<ExecutorObserver> observer_;
+    const std::shared_ptr<TaskTimer> timer_;
+    std::atomic<std::uint64_t> cancelled_{0};
+
+    mutable std::mutex mutex_;  // guards the block that follows
+    std::uint64_t submitted_ = 0;
+    std::size_t running_ = 0;
+    std::uint64_t completed_ = 0;
+    std::uint64_t failed_ = 0;
+    std::uint64_t lost_ = 0;
+};
+
+// --- one task -----------------------------------------------------------------------------------
 
 AsioSink::Handler::~Handler() {
     if (task_ != nullptr) {
@@ -64,13 +171,18 @@ void AsioSink::Handler::operator()() noexcept {
     {
         const RunningTask running(sink_.get());
         task->run();
+        sink_->account_->report_if_cancelled(*task);
     }
     sink_->end();
 }
 
+AsioSink::AsioSink(std::shared_ptr<ExecutorObserver> observer)
+    : account_(std::make_unique<Account>(std::move(observer))) {}
+
 AsioSink::~AsioSink() = default;
 
 void AsioSink::submit(StatePtr task) {
+    account_->prepare(*task);
     StateBase* const key = task.get();
     {
         const std::lock_guard lock(mutex_);
@@ -79,6 +191,7 @@ void AsioSink::submit(StatePtr task) {
         }
         pending_.insert(key);
     }
+    account_->taken(*task);
     post(Handler(shared_from_this(), std::move(task)));
 }
 
@@ -93,22 +206,34 @@ bool AsioSink::begin(StateBase* task) {
 }
 
 void AsioSink::end() noexcept {
-    const std::lock_guard lock(mutex_);
-    --running_;
-    if (is_idle()) {
-        idle_.notify_all();
+    std::optional<Promise<void>> ended;
+    {
+        const std::lock_guard lock(mutex_);
+        --running_;
+        ended = take_ended();
+    }
+    if (ended) {
+        ended->set_result();
     }
 }
 
 void AsioSink::forget(StateBase* task) noexcept {
-    const std::lock_guard lock(mutex_);
-    if (pending_.erase(task) != 0 && is_idle()) {
-        idle_.notify_all();
+    std::optional<Promise<void>> ended;
+    bool was_pending = false;
+    {
+        const std::lock_guard lock(mutex_);
+        was_pending = pending_.erase(task) != 0;
+        ended = take_ended();
+    }
+    if (was_pending) {
+        account_->report_if_cancelled(*task);
+    }
+    if (ended) {
+        ended->set_result();
     }
 }
 
-// --- the whole
-// ------------------------------------------------------------------------------------
+// --- the whole ----------------------------------------------------------------------------------
 
 std::size_t AsioSink::worker_count() const noexcept {
     return usable_cpus();  // Asio does not tell how many threads run a context
@@ -136,28 +261,63 @@ bool AsioSink::runs_task_here() const noexcept {
 }
 
 void AsioSink::shutdown(bool wait, bool cancel_pending) {
-    if (wait && runs_this_thread()) {
-        throw DeadlockError("shutdown(wait=true) was called on a thread that runs the same Asio "
-                            "executor, which would "
-                            "wait for itself; call shutdown(false) there");
+    if (wait) {
+        shutdown_until(std::nullopt, cancel_pending);
+    } else {
+        close(cancel_pending);
     }
+}
+
+Future<void> AsioSink::begin_shutdown(bool cancel_pending) {
+    close(cancel_pending);
+    return ended_future_;
+}
+
+bool AsioSink::shutdown_until(const Deadline& deadline, bool cancel_pending) {
+    if (runs_this_thread()) {
+        throw DeadlockError("waiting for an executor's shutdown on a thread that runs the same Asio "
+                            "executor would be waiting for itself; call shutdown(false) there");
+    }
+    close(cancel_pending);
+    if (!FutureAccess::state(ended_future_).wait(deadline)) {
+        return false;
+    }
+    account_->join();
+    return true;
+}
+
+ExecutorStats AsioSink::stats() const {
+    return account_->stats();
+}
+
+void AsioSink::close(bool cancel_pending) {
     std::vector<StatePtr> cancelled;
+    std::optional<Promise<void>> ended;
     {
         const std::lock_guard lock(mutex_);
-        open_ = false;
         if (cancel_pending) {
             cancelled.assign(pending_.begin(), pending_.end());
             pending_.clear();
-            idle_.notify_all();
         }
+        open_ = false;
+        ended = take_ended();
     }
     for (const StatePtr& task : cancelled) {
         task->cancel();
+        account_->report_if_cancelled(*task);
     }
-    if (wait) {
-        std::unique_lock lock(mutex_);
-        idle_.wait(lock, [this] { return is_idle(); });
+    if (ended) {
+        ended->set_result();
     }
+}
+
+// Under the mutex: the promise to keep, once, if this is the end of all.
+std::optional<Promise<void>> AsioSink::take_ended() noexcept {
+    if (open_ || !is_idle() || std::exchange(has_ended_, true)) {
+        return std::nullopt;
+    }
+    account_->end();
+    return std::move(ended_);
 }
 
 }  // namespace detail
@@ -180,15 +340,15 @@ std::shared_ptr<detail::TaskSink> AsioExecutor::task_sink() {
 }
 
 ExecutorStats AsioExecutor::stats() const {
-    throw std::logic_error("pending");
+    return sink_->stats();
 }
 
-Future<void> AsioExecutor::begin_shutdown(bool /*cancel_futures*/) {
-    throw std::logic_error("pending");
+Future<void> AsioExecutor::begin_shutdown(bool cancel_futures) {
+    return sink_->begin_shutdown(cancel_futures);
 }
 
-bool AsioExecutor::shutdown_until(const detail::Deadline& /*deadline*/, bool /*cancel_futures*/) {
-    throw std::logic_error("pending");
+bool AsioExecutor::shutdown_until(const detail::Deadline& deadline, bool cancel_futures) {
+    return sink_->shutdown_until(deadline, cancel_futures);
 }
 
 }  // namespace cofutures

@@ -5,11 +5,13 @@
 #include "core/blocking_waiter.hpp"
 #include "core/completion_scope.hpp"
 #include "core/spin.hpp"
+#include "core/task_account.hpp"
 #include "core/wait_graph.hpp"
 
 #include <boost/assert.hpp>
 #include <boost/core/demangle.hpp>
 
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <thread>
@@ -56,12 +58,15 @@ StateBase::~StateBase() {
 
 // --- the word -----------------------------------------------------------------------------------
 
-bool StateBase::change_phase(Phase from, Phase to) noexcept {
+bool StateBase::change_phase(Phase from, Phase to, std::uint32_t* before) noexcept {
     std::uint32_t word = word_.load(std::memory_order_relaxed);
     while (phase_of(word) == from) {
         if (word_.compare_exchange_weak(
                 word, with_phase(word, to), std::memory_order_acq_rel, std::memory_order_relaxed
             )) {
+            if (before != nullptr) {
+                *before = word;
+            }
             return true;
         }
     }
@@ -200,12 +205,26 @@ void StateBase::drop_unreadable_value() noexcept {
 }
 
 bool StateBase::cancel() noexcept {
-    if (!change_phase(Phase::pending, Phase::cancelling)) {
-        const Phase now = phase();
-        return now == Phase::cancelling || now == Phase::cancelled ||
-               now == Phase::cancelled_notified;
+    std::shared_ptr<TaskAccount> made_room;
+    {
+        // Counted under the lock bit: who comes to the task next waits for it, and only then may
+        // the account go.
+        if (!lock_unless_done()) {
+            return cancelled();
+        }
+        const Unlock unlock{*this};
+        std::uint32_t before = 0;
+        if (!change_phase(Phase::pending, Phase::cancelling, &before)) {
+            return phase() == Phase::cancelling;
+        }
+        if (account_ != nullptr) {
+            made_room = account_->cancelled((before & queued_bit) != 0);
+        }
     }
     const StatePtr keep(this);  // what is destroyed or called now may drop the last handle
+    if (made_room != nullptr) {
+        std::exchange(made_room, nullptr)->room_made();
+    }
     if (has_work()) {
         destroy_work();
     }
@@ -215,10 +234,14 @@ bool StateBase::cancel() noexcept {
 
 bool StateBase::abandon(std::exception_ptr error) noexcept {
     if (!change_phase(Phase::pending, Phase::completing)) {
+        wait_for_readers();
         return false;
     }
     if (has_work()) {
         destroy_work();
+    }
+    if (account_ != nullptr) {
+        account_->lost(*this);
     }
     finish_with_error(std::move(error));
     return true;
@@ -260,20 +283,68 @@ void StateBase::finish_continuation_with_error(std::exception_ptr error) noexcep
 
 // --- running ------------------------------------------------------------------------------------
 
+void StateBase::mark(Marks marks) noexcept {
+    const std::uint32_t bits =
+        (marks.watched ? watched_bit : 0) | (marks.in_queue ? queued_bit : 0);
+    if (bits != 0) {
+        word_.fetch_or(bits, std::memory_order_relaxed);
+    }
+}
+
+void StateBase::enter(const TaskPlace* place, TaskAccount& account, Marks marks) noexcept {
+    set_place(place);
+    account_ = &account;
+    mark(marks);
+}
+
+bool StateBase::enter_if_pending(
+    const TaskPlace* place, TaskAccount& account, Marks marks
+) noexcept {
+    if (!lock_unless_done()) {
+        return false;
+    }
+    const Unlock unlock{*this};
+    if (phase() != Phase::pending) {
+        return false;
+    }
+    // Whoever cancels it counts under the lock bit, and so sees the account.
+    enter(place, account, marks);
+    return true;
+}
+
+bool StateBase::leave_queue() noexcept {
+    return phase_of(word_.fetch_and(~queued_bit, std::memory_order_acq_rel)) == Phase::pending;
+}
+
 bool StateBase::begin_run(StateBase*& outer) noexcept {
-    if (!try_claim()) {
+    std::uint32_t before = 0;
+    if (!change_phase(Phase::pending, Phase::running, &before)) {
+        wait_for_readers();  // it may be counted as cancelled at this moment
         return false;
     }
     if (WorkerContext* worker = WorkerContext::current()) {
         set_place(worker);
         outer = worker->run(this);
+        if (worker->counts_for(account_)) {
+            worker->count_begun();
+        }
+    }
+    if ((before & (watched_bit | queued_bit)) != 0) {
+        account_->begun(*this, (before & queued_bit) != 0);
     }
     return true;
 }
 
-void StateBase::end_run(StateBase* outer) noexcept {
+void StateBase::end_run(StateBase* outer, bool failed) noexcept {
+    // Whoever sees the future done shall find it counted.
     if (WorkerContext* worker = WorkerContext::current()) {
         worker->run(outer);
+        if (worker->counts_for(account_)) {
+            worker->count_ended(failed);
+        }
+    }
+    if ((word_.load(std::memory_order_relaxed) & watched_bit) != 0) {
+        account_->ended(*this, failed);
     }
 }
 
@@ -300,6 +371,7 @@ bool StateBase::wait(const Deadline& deadline) {
     if (worker != nullptr && !deadline) {
         edge.emplace(*worker, *this);
     }
+    const BlockedWorker blocked(worker);
     BlockingWaiter waiter;
     if (!add(waiter)) {
         return true;
@@ -317,6 +389,7 @@ bool StateBase::wait(const Deadline& deadline) {
 std::exception_ptr StateBase::error() const {
     switch (phase()) {
     case Phase::raised:
+        look();
         return error_;
     case Phase::cancelled:
     case Phase::cancelled_notified:

@@ -2,7 +2,12 @@
 
 #include <cofutures/detail/state_base.hpp>
 
+#include "core/task_account.hpp"
+
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -24,30 +29,52 @@ protected:
     virtual ~TaskPlace() = default;
 };
 
+/// How many tasks the workers of a pool have begun and ended.
+struct TaskCounts {
+    std::uint64_t begun = 0;
+    std::uint64_t completed = 0;
+    std::uint64_t failed = 0;
+    std::size_t busy = 0;  ///< workers that have begun a task and not ended it
+};
+
 /// A pool whose workers run tasks of its queue, and may run one that they wait for in place.
-class TaskPool : public TaskPlace {
+class TaskPool : public TaskPlace, public TaskAccount {
 public:
     /// How many workers it can have at the most.
     [[nodiscard]] virtual std::size_t most_workers() const noexcept = 0;
 
     /// Makes the calling thread fit to run tasks for a short while, as a worker's initializer does.
-    virtual void prepare_substitute() = 0;
+    virtual void begin_substitute() = 0;
+    /// Takes that back, as a worker's finalizer does.
+    virtual void end_substitute() noexcept = 0;
+
+    /// A worker is about to block, and does so until the second call: others may have to do its
+    /// work.
+    virtual void worker_blocks() noexcept = 0;
+    virtual void worker_goes_on() noexcept = 0;
 
 protected:
     TaskPool() = default;
     ~TaskPool() override = default;
+
+    /// What all workers have done, those that are gone too. Each worker's numbers belong to one
+    /// moment; the moments differ.
+    [[nodiscard]] TaskCounts count_tasks() const;
 
 private:
     friend class WorkerContext;
     friend class WaitGraph;
 
     std::vector<const WorkerContext*> workers_;  // guarded by the wait graph's mutex
+    TaskCounts gone_;                            // likewise: by workers that are gone
 };
 
 /// A worker thread of a pool: lives on its stack while it runs tasks.
 class WorkerContext final : public TaskPlace {
 public:
-    explicit WorkerContext(TaskPool& pool);
+    /// @param name        What observers call it.
+    /// @param substitute  It stands in for a worker that waits for it, and counts as none.
+    explicit WorkerContext(TaskPool& pool, std::string name = {}, bool substitute = false);
     ~WorkerContext() override;
 
     /// The calling thread's; null if it is no worker.
@@ -55,23 +82,65 @@ public:
 
     [[nodiscard]] const WorkerContext* worker() const noexcept override { return this; }
     [[nodiscard]] TaskPool& pool() const noexcept { return pool_; }
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
     /// Says which task the thread turns to, and gives the one that it leaves for it.
     StateBase* run(StateBase* task) noexcept { return std::exchange(task_, task); }
+
+    /// Whether this worker's pool is the one that counts the task.
+    [[nodiscard]] bool counts_for(const TaskAccount* account) const noexcept {
+        return account == account_;
+    }
+    void count_begun() noexcept { add_one(begun_); }
+    void count_ended(bool failed) noexcept { add_one(failed ? failed_ : completed_); }
+    [[nodiscard]] TaskCounts counts() const noexcept;
 
     /// Whether so much of the stack is in use that no further task should begin on top of it.
     [[nodiscard]] bool is_deep() const noexcept;
 
 private:
+    friend class BlockedWorker;
     friend class WaitGraph;
+
+    // Only this thread writes.
+    static void add_one(std::atomic<std::uint64_t>& count) noexcept {
+        count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
 
     static thread_local constinit WorkerContext* current_;
 
     TaskPool& pool_;
+    const TaskAccount* const account_;
+    const std::string name_;
+    const bool substitute_;
+    int blocked_ = 0;               // BlockedWorkers on this thread
     StateBase* task_ = nullptr;     // the innermost that runs; the thread's, at rest while it waits
     StateBase* awaited_ = nullptr;  // guarded by the wait graph's mutex
+    std::atomic<std::uint64_t> begun_{0};
+    std::atomic<std::uint64_t> completed_{0};
+    std::atomic<std::uint64_t> failed_{0};
 };
 
 inline thread_local constinit WorkerContext* WorkerContext::current_ = nullptr;
+
+/// A worker blocks for as long as this object lives. Does nothing for a thread that is no worker.
+class BlockedWorker {
+public:
+    explicit BlockedWorker(WorkerContext* worker) noexcept : worker_(worker) {
+        if (worker_ != nullptr && worker_->blocked_++ == 0) {
+            worker_->pool_.worker_blocks();
+        }
+    }
+    BlockedWorker(const BlockedWorker&) = delete;
+    BlockedWorker& operator=(const BlockedWorker&) = delete;
+    ~BlockedWorker() {
+        if (worker_ != nullptr && --worker_->blocked_ == 0) {
+            worker_->pool_.worker_goes_on();
+        }
+    }
+
+private:
+    WorkerContext* const worker_;
+};
 
 }  // namespace cofutures::detail

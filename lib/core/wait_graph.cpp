@@ -55,9 +55,7 @@ public:
     static void add(TaskPool& pool, const WorkerContext& worker) {
         pool.workers_.push_back(&worker);
     }
-    static void remove(TaskPool& pool, const WorkerContext& worker) {
-        std::erase(pool.workers_, &worker);
-    }
+    static void remove(TaskPool& pool, const WorkerContext& worker);
     static void set_awaited(WorkerContext& worker, StateBase* awaited) {
         worker.awaited_ = awaited;
     }
@@ -116,18 +114,70 @@ private:
     std::vector<const WorkerContext*> path_;  // from the caller back to what it waits for
 };
 
-WorkerContext::WorkerContext(TaskPool& pool) : pool_(pool) {
+WorkerContext::WorkerContext(TaskPool& pool, std::string name, bool substitute)
+    : pool_(pool), account_(&pool), name_(std::move(name)), substitute_(substitute) {
     const char here = 0;
     stack_base = &here;  // NOLINT: an address to measure from, never looked at
-    current_ = this;
     const std::lock_guard lock(graph_mutex);
     WaitGraph::add(pool_, *this);
+    current_ = this;
 }
 
 WorkerContext::~WorkerContext() {
     current_ = nullptr;
     const std::lock_guard lock(graph_mutex);
     WaitGraph::remove(pool_, *this);
+}
+
+// Only if the thread begins and ends tasks faster than these few loads take, some hundred times in
+// a row, are they not of one moment.
+TaskCounts WorkerContext::counts() const noexcept {
+    constexpr int attempts = 100;
+    TaskCounts counts;
+    for (int attempt = 0; attempt < attempts; ++attempt) {
+        // What has ended before what has begun: never more than that.
+        counts.completed = completed_.load(std::memory_order_acquire);
+        counts.failed = failed_.load(std::memory_order_acquire);
+        counts.begun = begun_.load(std::memory_order_acquire);
+        if (counts.completed == completed_.load(std::memory_order_relaxed) &&
+            counts.failed == failed_.load(std::memory_order_relaxed)) {
+            break;
+        }
+    }
+    counts.busy = counts.begun != counts.completed + counts.failed && !substitute_ ? 1 : 0;
+    return counts;
+}
+
+namespace {
+
+void add_to(TaskCounts& sum, const TaskCounts& counts) noexcept {
+    sum.begun += counts.begun;
+    sum.completed += counts.completed;
+    sum.failed += counts.failed;
+    sum.busy += counts.busy;
+}
+
+}  // namespace
+
+void WaitGraph::remove(TaskPool& pool, const WorkerContext& worker) {
+    std::erase(pool.workers_, &worker);
+    add_to(pool.gone_, worker.counts());
+}
+
+TaskCounts TaskPool::count_tasks() const {
+    const std::lock_guard lock(graph_mutex);
+    TaskCounts sum = gone_;
+    for (const WorkerContext* worker : workers_) {
+        add_to(sum, worker->counts());
+    }
+    return sum;
+}
+
+void lock_wait_graph() noexcept {
+    graph_mutex.lock();
+}
+void unlock_wait_graph() noexcept {
+    graph_mutex.unlock();
 }
 
 bool WorkerContext::is_deep() const noexcept {
@@ -145,10 +195,13 @@ bool run_on_fresh_stack(StateBase& task, WorkerContext& worker) {
         const WaitEdge edge(worker, task, WaitEdge::Unchecked());
         std::thread([&] {
             try {
-                worker.pool().prepare_substitute();
-                const WorkerContext substitute(worker.pool());
-                task.run();
-                ran = true;
+                worker.pool().begin_substitute();
+                {
+                    const WorkerContext substitute(worker.pool(), worker.name(), true);
+                    task.run();
+                    ran = true;
+                }
+                worker.pool().end_substitute();
             } catch (...) {
                 ran = false;  // the initializer's: the task stays for a proper worker
             }

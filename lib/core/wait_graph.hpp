@@ -10,6 +10,10 @@ namespace cofutures::detail {
 /// @returns Whether it ran one.
 bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker);
 
+/// Keep the graph from being changed, for a fork in between. By the same thread.
+void lock_wait_graph() noexcept;
+void unlock_wait_graph() noexcept;
+
 /// The calling worker waits without a deadline, as long as this object lives.
 ///
 /// All such waits of the process make a graph: a worker waits for a future, whose task runs on a

@@ -1,14 +1,17 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <memory>
 
 namespace cofutures::thread {
 
-/// The right to be a drainer, and the memory of the handler by which one waits in Asio's queue.
+/// The right to be a drainer, and what wakes one.
 ///
 /// Each thread of a pool brings one, and a drainer keeps it from when it is called until it finds
-/// nothing to do: waking a thread allocates nothing, and so cannot fail.
+/// nothing to do: waking a thread allocates nothing, and so cannot fail. A thread that waits by
+/// itself is woken by it; once the thread has joined Asio, any of Asio's threads may be the drainer,
+/// and this is the memory of the handler that is posted for it.
 class Drainer {
 public:
     Drainer() = default;
@@ -54,10 +57,16 @@ public:
         Drainer* drainer_;
     };
 
-    /// Link of the list of those that are free. This and the next belong to the pool's mutex.
+    /// Link of the list of those that are free. This and the next three belong to the pool's mutex.
     Drainer* next_free = nullptr;
     /// Called, but has yet to look at the queue.
     bool is_arriving = false;
+    /// Its thread is in Asio, or on the way.
+    bool in_asio = false;
+    /// Called, and its thread, which is not in Asio, has yet to see it.
+    bool is_called = false;
+    /// One of these has changed, or there is another reason for the thread to look.
+    std::condition_variable changed;
 
 private:
     static constexpr std::size_t room = 128;  // Asio needs 48 on a 64-bit machine

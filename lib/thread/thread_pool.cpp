@@ -1,24 +1,18 @@
 #include "thread/thread_pool.hpp"
 
 #include <cofutures/error.hpp>
+#include <cofutures/task_options.hpp>
 
-#include "core/spin.hpp"
-#include "core/thread_name.hpp"
+#include "core/report_task.hpp"
 
-#include <boost/asio/post.hpp>
 #include <boost/assert.hpp>
 
-#include <chrono>
+#include <algorithm>
 #include <utility>
 
 namespace cofutures::thread {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// How long a drainer stays before it gives way to other handlers of the Asio pool.
-constexpr auto turn_length = std::chrono::microseconds(100);
 
 // A pool's exception for one future: an object of its own, with the initializer's nested in it.
 std::exception_ptr broken_by(const std::exception_ptr& cause) {
@@ -35,25 +29,47 @@ std::exception_ptr broken_by(const std::exception_ptr& cause) {
     }
 }
 
+int priority_of(const detail::StateBase& task) noexcept {
+    const TaskOptions* const options = task.options();
+    return options == nullptr ? 0 : options->priority;
+}
+
+bool has_limit(const detail::StateBase& task) noexcept {
+    const TaskOptions* const options = task.options();
+    return options != nullptr && options->timeout;
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(Config config) : config_(std::move(config)) {}
+ThreadPool::ThreadPool(Config config)
+    : config_(std::move(config)),
+      timer_(std::make_shared<detail::TaskTimer>()),
+      drainers_allowed_(config_.max_threads) {}
 
 ThreadPool::~ThreadPool() {
     BOOST_ASSERT_MSG(queue_.empty(), "the executor shuts down before it lets go of the pool");
-    // Threads are left only if the executor was destroyed inside one of its own tasks. The last of
-    // them to end is the one that gets here; it cannot join itself, and has nothing left to do.
-    for (Worker& worker : workers_) {
-        if (worker.thread.get_id() == std::this_thread::get_id()) {
-            worker.thread.detach();
-        } else if (worker.thread.joinable()) {
-            worker.thread.join();
-        }
+    // The last thread is left to join only if the executor was destroyed inside one of its own
+    // tasks. It may be the one that gets here; then it has nothing left to do.
+    if (left_.get_id() == std::this_thread::get_id()) {
+        left_.detach();
+    } else if (left_.joinable()) {
+        left_.join();
+    }
+    timer_->join();
+}
+
+// --- taking tasks -------------------------------------------------------------------------------
+
+void ThreadPool::check_process() const {
+    if (!home_.is_here()) {
+        throw BrokenThreadPool(
+            "the thread pool belongs to the process that made it, and a forked child has none of "
+            "its threads; make another pool in the child, or fork before the pool is made"
+        );
     }
 }
 
-// --- submitting ---------------------------------------------------------------------------------
-
+// Under the mutex.
 void ThreadPool::check_open() const {
     if (initializer_error_) {
         std::rethrow_exception(broken_by(initializer_error_));
@@ -63,227 +79,400 @@ void ThreadPool::check_open() const {
     }
 }
 
-void ThreadPool::submit(detail::StatePtr task) {
-    task->set_place(this);
-    Drainer* called = nullptr;
-    {
-        const std::lock_guard lock(mutex_);
-        check_open();
-        if (searching_ == 0 && queue_.size() >= arriving_) {
-            called = call_for_help();
-        }
-        queue_.push(std::move(task));
-        queue_filled_.store(true, std::memory_order_relaxed);
+detail::StateBase::Marks ThreadPool::marks_of(const detail::StateBase& task) const noexcept {
+    return {
+        .watched = config_.observer != nullptr || has_limit(task),
+        .in_queue = config_.max_queue.has_value(),
+    };
+}
+
+// What a task needs before it can be taken.
+void ThreadPool::prepare(const detail::StateBase& task) {
+    check_process();
+    if (has_limit(task)) {
+        timer_->start();
     }
+}
+
+void ThreadPool::submit(detail::StatePtr task) {
+    prepare(*task);
+    std::unique_lock lock(mutex_);
+    check_open();
+    take(lock, std::move(task));
+}
+
+void ThreadPool::enqueue(detail::StatePtr task) {
+    const bool may_go_over = config_.on_full == OnFull::block && runs_this_thread();
+    if (!config_.max_queue || may_go_over) {
+        submit(std::move(task));
+    } else if (!try_enqueue(task)) {
+        if (config_.on_full == OnFull::reject) {
+            throw QueueFullError();
+        }
+        enqueue_when_room(std::move(task)).result();
+    }
+}
+
+bool ThreadPool::try_enqueue(detail::StatePtr task) {
+    prepare(*task);
+    std::unique_lock lock(mutex_);
+    check_open();
+    if (config_.max_queue && !(room_waiters_.empty() && has_room())) {
+        return false;
+    }
+    take(lock, std::move(task));
+    return true;
+}
+
+Future<void> ThreadPool::enqueue_when_room(detail::StatePtr task) {
+    prepare(*task);
+    Promise<void> taken;
+    auto future = taken.get_future();
+    std::unique_lock lock(mutex_);
+    check_open();
+    if (config_.max_queue && !(room_waiters_.empty() && has_room())) {
+        room_waiters_.push_back({.task = std::move(task), .taken = std::move(taken)});
+        return future;
+    }
+    take(lock, std::move(task));
+    taken.set_result();
+    return future;
+}
+
+// Takes a task that nobody else knows yet. Gives the mutex free.
+void ThreadPool::take(std::unique_lock<std::mutex>& lock, detail::StatePtr task) {
+    if (config_.observer != nullptr) {
+        task->enter(this, *this, marks_of(*task));
+        ++submitted_;
+        ++announcing_;
+        announce(lock, std::move(task));
+        return;
+    }
+    detail::StateBase& entering = *task;
+    const Call called = push(std::move(task), priority_of(entering));
+    // Nobody takes it off the queue before the mutex is free.
+    entering.enter(this, *this, marks_of(entering));
+    ++submitted_;
+    lock.unlock();
     wake(called);
 }
 
-// Under the mutex: takes one more drainer, of an idle thread or a new one; null if there is none.
-// The caller wakes it when the mutex is free.
-Drainer* ThreadPool::call_for_help() {
-    if (free_drainers_ == nullptr && workers_.size() < config_.max_threads) {
-        try {
-            start_thread();
-        } catch (...) {
-            if (workers_.empty()) {
-                throw;
-            }
-            // Those that there are will do the work.
+// Tells the observer of a task that was counted as taken, then queues it. Gives the mutex free.
+void ThreadPool::announce(std::unique_lock<std::mutex>& lock, detail::StatePtr task) {
+    lock.unlock();
+    detail::report_queued(*config_.observer, *task);
+    std::exception_ptr error;
+    std::optional<Promise<void>> ended;
+    Call called;
+    lock.lock();
+    --announcing_;
+    try {
+        if (initializer_error_) {
+            error = broken_by(initializer_error_);
+        } else {
+            called = push(task, priority_of(*task));
         }
+    } catch (...) {
+        error = std::current_exception();  // no memory, no thread: the task is taken, and fails
     }
-    Drainer* drainer = free_drainers_;
-    if (drainer != nullptr) {
-        free_drainers_ = drainer->next_free;
-        ++drainers_;
-        drainer->is_arriving = true;
-        ++arriving_;
+    let_threads_go();
+    ended = take_ended();
+    lock.unlock();
+    wake(called);
+    if (error && !task->abandon(std::move(error))) {
+        report_if_cancelled(*task);
     }
-    return drainer;
+    if (ended) {
+        ended->set_result();
+    }
 }
+
+// Under the mutex: queues a task, and calls somebody for it if need be. Throws, and queues nothing,
+// if there is no thread and none can be started.
+ThreadPool::Call ThreadPool::push(detail::StatePtr task, int priority) {
+    queue_.reserve(priority);
+    Call called;
+    if (searching_ == 0 && queue_.size() >= arriving_) {
+        called = call_for_help();
+    }
+    queue_.push(std::move(task), priority);
+    queue_filled_.store(true, std::memory_order_relaxed);
+    return called;
+}
+
+// --- a bounded queue ----------------------------------------------------------------------------
 
 // Under the mutex.
-void ThreadPool::start_thread() {
-    Worker& worker = workers_.emplace_back([self = shared_from_this(), index = workers_.size()] {
-        self->run_thread(index);
-    });
-    worker.drainer.next_free = std::exchange(free_drainers_, &worker.drainer);
+bool ThreadPool::has_room() const noexcept {
+    const auto dead = dead_.load(std::memory_order_relaxed);
+    const auto taken = static_cast<std::ptrdiff_t>(queue_.size() + announcing_) - dead;
+    return taken < 0 || static_cast<std::size_t>(taken) < *config_.max_queue;
 }
 
-struct ThreadPool::Drain {
-    using allocator_type = Drainer::Allocator<void>;
-
-    allocator_type get_allocator() const noexcept { return allocator_type(*drainer); }
-    void operator()() const noexcept { pool->drain(*drainer); }
-
-    ThreadPool* pool;
-    Drainer* drainer;
-};
-
-void ThreadPool::wake(Drainer* drainer) noexcept {
-    if (drainer != nullptr) {
-        boost::asio::post(asio_, Drain{this, drainer});
-    }
-}
-
-// --- threads ------------------------------------------------------------------------------------
-
-void ThreadPool::run_thread(std::size_t index) noexcept {
-    const detail::WorkerContext context(*this);
-    detail::name_this_thread(config_.name_prefix, index);
-    if (config_.initializer) {
+// Under the mutex: queues those that wait for room, as far as there is some. The caller calls for
+// help if it is wanted, and finish() when the mutex is free.
+ThreadPool::RoomWaiters ThreadPool::admit() noexcept {
+    RoomWaiters admitted;
+    while (!room_waiters_.empty() && has_room()) {
+        RoomWaiter& waiter = room_waiters_.front();
+        admitted.splice(admitted.end(), room_waiters_, room_waiters_.begin());
+        const int priority = priority_of(*waiter.task);
         try {
-            config_.initializer();
+            queue_.reserve(priority);
         } catch (...) {
-            fail_initializer(std::current_exception());
-            return;
+            waiter.error = std::current_exception();
+            continue;
+        }
+        if (!waiter.task->enter_if_pending(this, *this, marks_of(*waiter.task))) {
+            continue;  // cancelled meanwhile: nobody waits any longer
+        }
+        ++submitted_;
+        if (config_.observer != nullptr) {
+            ++announcing_;
+            waiter.to_be_announced = true;
+        } else {
+            queue_.push(waiter.task, priority);
+            queue_filled_.store(true, std::memory_order_relaxed);
         }
     }
-    asio_.attach();
+    return admitted;
 }
 
-// A thread that is there only as another one's stack is full goes by that one's name.
-void ThreadPool::prepare_substitute() {
-    if (config_.initializer) {
-        config_.initializer();
+void ThreadPool::finish(RoomWaiters admitted) noexcept {
+    for (RoomWaiter& waiter : admitted) {
+        if (waiter.to_be_announced) {
+            std::unique_lock lock(mutex_);
+            announce(lock, std::move(waiter.task));
+        }
+        if (waiter.error) {
+            waiter.taken.set_exception(std::move(waiter.error));
+        } else {
+            waiter.taken.set_result();
+        }
     }
 }
 
-void ThreadPool::fail_initializer(std::exception_ptr cause) noexcept {
-    TaskQueue failed;
+// --- what tasks tell ----------------------------------------------------------------------------
+
+void ThreadPool::begun(detail::StateBase& task, bool gave_room) noexcept {
+    if (gave_room) {
+        dead_.fetch_add(1, std::memory_order_relaxed);
+        room_made();
+    }
+    if (config_.observer != nullptr) {
+        detail::report_started(*config_.observer, task);
+    }
+    timer_->begun(task);
+}
+
+void ThreadPool::ended(detail::StateBase& task, bool failed) noexcept {
+    if (has_limit(task)) {
+        timer_->ended(task);
+    }
+    if (config_.observer != nullptr) {
+        detail::report_finished(
+            *config_.observer, task, failed ? TaskOutcome::raised : TaskOutcome::returned
+        );
+    }
+}
+
+std::shared_ptr<detail::TaskAccount> ThreadPool::cancelled(bool gave_room) noexcept {
+    cancelled_.fetch_add(1, std::memory_order_relaxed);
+    if (!gave_room) {
+        return nullptr;
+    }
+    dead_.fetch_add(1, std::memory_order_relaxed);
+    return weak_from_this().lock();
+}
+
+void ThreadPool::room_made() noexcept {
+    if (!home_.is_here()) {
+        return;
+    }
+    Call called;
+    RoomWaiters admitted;
     {
         const std::lock_guard lock(mutex_);
+        if (room_waiters_.empty()) {
+            return;
+        }
+        admitted = admit();
+        called = call_for_more();
+    }
+    wake(called);
+    finish(std::move(admitted));
+}
+
+void ThreadPool::lost(detail::StateBase& task) noexcept {
+    lost_.fetch_add(1, std::memory_order_relaxed);
+    if (config_.observer != nullptr) {
+        detail::report_finished(*config_.observer, task, TaskOutcome::raised);
+    }
+}
+
+void ThreadPool::report_if_cancelled(const detail::StateBase& task) noexcept {
+    const detail::Phase phase = task.phase();
+    if (config_.observer != nullptr &&
+        (phase == detail::Phase::cancelling || task.cancelled())) {
+        detail::report_finished(*config_.observer, task, TaskOutcome::cancelled);
+    }
+}
+
+// --- the whole ----------------------------------------------------------------------------------
+
+ExecutorStats ThreadPool::stats() const {
+    check_process();
+    ExecutorStats stats;
+    stats.timeouts = timer_->overruns();
+    const std::lock_guard lock(mutex_);
+    // No task is taken meanwhile, so whatever becomes of tasks, the sum is what was taken.
+    const detail::TaskCounts counts = count_tasks();
+    const std::uint64_t lost = lost_.load(std::memory_order_relaxed);
+    stats.cancelled = cancelled_.load(std::memory_order_relaxed);
+    stats.submitted = submitted_;
+    stats.completed = counts.completed;
+    stats.failed = counts.failed + lost;
+    stats.running = static_cast<std::size_t>(counts.begun - counts.completed - counts.failed);
+    stats.queued = static_cast<std::size_t>(submitted_ - counts.begun - stats.cancelled - lost);
+    stats.workers = live_;
+    stats.idle = live_ - std::min(live_, counts.busy);
+    return stats;
+}
+
+void ThreadPool::fail_initializer(Worker& self, std::exception_ptr cause) noexcept {
+    TaskQueue failed;
+    RoomWaiters refused;
+    {
+        const std::lock_guard lock(mutex_);
+        Drainer& drainer = self.drainer;
+        if (drainer.in_asio) {
+            --attached_;  // if it was called, another thread in Asio is the drainer
+        } else if (std::exchange(drainer.is_called, false)) {
+            --drainers_;
+            arriving_ -= std::exchange(drainer.is_arriving, false) ? 1 : 0;
+        } else {
+            take_off_free_list(drainer);
+        }
         if (!initializer_error_) {
             initializer_error_ = cause;
         }
         queue_filled_.store(false, std::memory_order_relaxed);
         std::swap(failed, queue_);
+        std::swap(refused, room_waiters_);
+        let_threads_go();
     }
     while (const detail::StatePtr task = failed.pop()) {
-        task->abandon(broken_by(cause));
-    }
-}
-
-// --- draining -----------------------------------------------------------------------------------
-
-void ThreadPool::drain(Drainer& drainer) noexcept {
-    const bool limited = shared_with_asio_.load(std::memory_order_relaxed);
-    // Handlers that come up in the middle of an unlimited turn get theirs after the task.
-    const auto end_of_turn = limited ? Clock::now() + turn_length : Clock::time_point::min();
-    while (const detail::StatePtr task = next_task(drainer)) {
-        task->run();
-        if (shared_with_asio_.load(std::memory_order_relaxed) && Clock::now() >= end_of_turn) {
-            wake(&drainer);  // go on behind those that wait for their turn
-            return;
+        if (config_.max_queue && !task->leave_queue()) {
+            dead_.fetch_sub(1, std::memory_order_relaxed);
+        }
+        if (!task->abandon(broken_by(cause))) {
+            report_if_cancelled(*task);
         }
     }
-}
-
-// The next task to run; null if there is none, and the caller is then no drainer any more.
-detail::StatePtr ThreadPool::next_task(Drainer& drainer) noexcept {
-    std::unique_lock lock(mutex_);
-    if (std::exchange(drainer.is_arriving, false)) {
-        --arriving_;
+    for (RoomWaiter& waiter : refused) {
+        waiter.error = broken_by(cause);
     }
-    if (queue_.empty() && searching_ == 0) {
-        ++searching_;
-        lock.unlock();
-        detail::spin_until([this] { return queue_filled_.load(std::memory_order_relaxed); });
-        lock.lock();
-        --searching_;
-    }
-    if (queue_.empty()) {
-        drainer.next_free = std::exchange(free_drainers_, &drainer);
-        --drainers_;
-        let_threads_go();
-        return nullptr;
-    }
-    return take_task(lock);
-}
-
-detail::StatePtr ThreadPool::take_task(std::unique_lock<std::mutex>& lock) noexcept {
-    detail::StatePtr task = queue_.pop();
-    Drainer* called = nullptr;
-    if (queue_.empty()) {
-        queue_filled_.store(false, std::memory_order_relaxed);
-    } else if (searching_ == 0 && queue_.size() > arriving_) {
-        called = call_for_help();
-    }
-    lock.unlock();
-    wake(called);
-    return task;
-}
-
-// --- Asio and the end ---------------------------------------------------------------------------
-
-boost::asio::thread_pool::executor_type ThreadPool::executor() {
-    if (!shared_with_asio_.load(std::memory_order_relaxed)) {
-        const std::lock_guard lock(mutex_);
-        try {
-            while (!shut_down_ && workers_.size() < config_.max_threads) {
-                start_thread();
-            }
-        } catch (...) {
-            if (workers_.empty()) {
-                throw;
-            }
-            // Those that there are will run the handlers.
-        }
-        shared_with_asio_.store(true, std::memory_order_relaxed);
-    }
-    return asio_.get_executor();
+    finish(std::move(refused));
 }
 
 void ThreadPool::shutdown(bool wait, bool cancel_pending) {
-    if (wait && runs_this_thread()) {
+    if (wait) {
+        shutdown_until(std::nullopt, cancel_pending);
+    } else {
+        check_process();
+        close(cancel_pending);
+    }
+}
+
+Future<void> ThreadPool::begin_shutdown(bool cancel_pending) {
+    check_process();
+    close(cancel_pending);
+    return ended_future_;
+}
+
+bool ThreadPool::shutdown_until(const detail::Deadline& deadline, bool cancel_pending) {
+    check_process();
+    if (runs_this_thread()) {
         throw DeadlockError(
-            "shutdown(wait=true) was called inside a task of the same pool, which would wait for "
+            "waiting for a pool's shutdown inside a task of the same pool would be waiting for "
             "itself; call shutdown(false) there"
         );
     }
+    close(cancel_pending);
+    if (!detail::FutureAccess::state(ended_future_).wait(deadline)) {
+        return false;
+    }
+    join_threads();
+    return true;
+}
+
+void ThreadPool::close(bool cancel_pending) {
     TaskQueue cancelled;
+    RoomWaiters refused;
+    std::optional<Promise<void>> ended;
     {
         const std::lock_guard lock(mutex_);
         shut_down_ = true;
-        let_threads_go();
         if (cancel_pending) {
             queue_filled_.store(false, std::memory_order_relaxed);
             std::swap(cancelled, queue_);
         }
+        std::swap(refused, room_waiters_);
+        let_threads_go();
+        ended = take_ended();
     }
     while (const detail::StatePtr task = cancelled.pop()) {
+        if (config_.max_queue && !task->leave_queue()) {
+            dead_.fetch_sub(1, std::memory_order_relaxed);
+        }
         task->cancel();
+        report_if_cancelled(*task);
     }
-    if (wait) {
-        join_threads();
+    for (RoomWaiter& waiter : refused) {
+        waiter.error = std::make_exception_ptr(ShutdownError());
+    }
+    finish(std::move(refused));
+    if (ended) {
+        ended->set_result();
     }
 }
 
-// Under the mutex: gives back the work that keeps threads in Asio, when there will be no more
-// calls. They leave when no handler is left either. It must not be while a drainer is called and
-// not yet posted: Asio runs nothing that is posted after all threads were let go.
+// Under the mutex: lets threads leave when there will be no more calls. Those in Asio leave when no
+// handler is left either; it must not be while a drainer is called and not yet posted, as Asio runs
+// nothing that is posted after all threads were let go.
 void ThreadPool::let_threads_go() noexcept {
-    // Once only: Boost 1.81 would count it twice.
-    if (shut_down_ && drainers_ == 0 && !std::exchange(threads_let_go_, true)) {
-        asio_.wait();
+    if (!shut_down_ || drainers_ != 0 || announcing_ != 0 || !queue_.empty()) {
+        return;
+    }
+    if (std::exchange(threads_let_go_, true)) {
+        return;  // once only: Boost 1.81 would count it twice
+    }
+    asio_.wait();
+    for (Drainer* drainer = free_drainers_; drainer != nullptr; drainer = drainer->next_free) {
+        drainer->changed.notify_one();
     }
 }
 
-void ThreadPool::join_threads() {
-    const std::lock_guard joining(join_mutex_);
-    // Drainers may start threads for what is still queued, but not after the last thread has ended.
-    for (std::size_t joined = 0;; ++joined) {
-        Worker* worker = nullptr;
-        {
-            const std::lock_guard lock(mutex_);
-            if (joined == workers_.size()) {
-                return;
-            }
-            worker = &workers_[joined];
-        }
-        if (worker->thread.joinable()) {
-            worker->thread.join();
-        }
+// Under the mutex: the promise to keep, once, if this is the end of all.
+std::optional<Promise<void>> ThreadPool::take_ended() noexcept {
+    if (!shut_down_ || live_ != 0 || announcing_ != 0 || std::exchange(has_ended_, true)) {
+        return std::nullopt;
     }
+    return std::move(ended_);
+}
+
+// All threads have left; the last one may have yet to return.
+void ThreadPool::join_threads() noexcept {
+    const std::lock_guard joining(join_mutex_);
+    std::thread last;
+    {
+        const std::lock_guard lock(mutex_);
+        last = std::move(left_);
+    }
+    if (last.joinable()) {
+        last.join();
+    }
+    timer_->join();
 }
 
 }  // namespace cofutures::thread

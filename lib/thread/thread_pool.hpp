@@ -1,39 +1,52 @@
 #pragma once
 
+#include <cofutures/executor_stats.hpp>
+#include <cofutures/future.hpp>
+#include <cofutures/observer.hpp>
+#include <cofutures/on_full.hpp>
+#include <cofutures/detail/deadline.hpp>
 #include <cofutures/detail/map_sink.hpp>
 #include <cofutures/detail/state_base.hpp>
 
+#include "core/fork_count.hpp"
 #include "core/task_place.hpp"
+#include "core/task_timer.hpp"
 #include "thread/drainer.hpp"
 #include "thread/task_queue.hpp"
 
 #include <boost/asio/thread_pool.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
 namespace cofutures::thread {
 
-/// What ThreadPoolExecutor is made of: own threads attached to an `asio::thread_pool`, and a queue
-/// of tasks that is drained by handlers posted to it.
+/// What ThreadPoolExecutor is made of: threads of its own, a queue of tasks, and an
+/// `asio::thread_pool` that the threads join when somebody wants its executor.
 ///
-/// Asio knows nothing of single tasks. It runs *drainers*: handlers that run task after task until
-/// the queue is empty. There is at most one for each thread, so that a backlog of any length costs
-/// Asio nothing. A drainer that finds the queue empty looks on for some microseconds before it
-/// returns, one of them at a time; while it looks nobody needs to be woken.
+/// Threads that run tasks are *drainers*: they run task after task until the queue is empty. A
+/// drainer that finds the queue empty looks on for some microseconds before it gives up, one of
+/// them at a time; while it looks nobody needs to be woken. Idle threads sleep here; those that
+/// joined Asio sleep there, and a drainer is then a handler that is posted, at most one for each
+/// thread, so that a backlog of any length costs Asio nothing.
 ///
 /// Why no wake-up is lost: pushing a task and deciding whether somebody must be woken for it is one
 /// critical section of `mutex_`, and so is finding the queue empty and ceasing to be a drainer. A
 /// searching drainer looks at the queue once more, under the mutex, before it ceases. Whoever takes
 /// a task while more are queued than drainers are on their way calls for help, if nobody searches.
+/// A thread that leaves looks at the queue in the critical section in which it is gone.
 ///
 /// Thread-safe. Kept by the executor and by each of its threads.
 class ThreadPool final : public detail::TaskPool,
@@ -44,6 +57,12 @@ public:
         std::size_t max_threads;
         std::string name_prefix;
         std::function<void()> initializer;
+        std::function<void()> finalizer;
+        std::optional<std::size_t> max_queue;
+        OnFull on_full;
+        std::optional<std::chrono::nanoseconds> idle_timeout;
+        std::size_t max_extra_threads;
+        std::shared_ptr<ExecutorObserver> observer;
     };
 
     explicit ThreadPool(Config config);
@@ -51,14 +70,29 @@ public:
     ThreadPool& operator=(const ThreadPool&) = delete;
     ~ThreadPool() override;
 
-    /// Queues a pending task. Throws ShutdownError, BrokenThreadPool, std::system_error.
+    // --- tasks ----------------------------------------------------------------------------------
+
+    /// As ExecutorBase. All throw ShutdownError, BrokenThreadPool, std::system_error.
+    void enqueue(detail::StatePtr task);
+    bool try_enqueue(detail::StatePtr task);
+    Future<void> enqueue_when_room(detail::StatePtr task);
+
+    /// Takes a task of a map, also if there is no room: each map brings a few only.
     void submit(detail::StatePtr task) override;
 
-    /// As Executor::shutdown().
+    // --- the whole ------------------------------------------------------------------------------
+
+    /// As Executor.
     void shutdown(bool wait, bool cancel_pending);
+    Future<void> begin_shutdown(bool cancel_pending);
+    bool shutdown_until(const detail::Deadline& deadline, bool cancel_pending);
+    [[nodiscard]] ExecutorStats stats() const;
 
     /// The pool's Asio executor; starts all threads.
     boost::asio::thread_pool::executor_type executor();
+
+    /// Whether this is the process that made the pool, and not a fork of it.
+    [[nodiscard]] bool is_at_home() const noexcept { return home_.is_here(); }
 
     /// Whether the calling thread is one of this pool's.
     [[nodiscard]] bool runs_this_thread() const noexcept override {
@@ -66,37 +100,103 @@ public:
         return worker != nullptr && &worker->pool() == this;
     }
 
-    [[nodiscard]] std::size_t most_workers() const noexcept override { return config_.max_threads; }
-    void prepare_substitute() override;
     [[nodiscard]] std::size_t worker_count() const noexcept override { return config_.max_threads; }
     [[nodiscard]] bool has_other_work() const noexcept override {
         return shared_with_asio_.load(std::memory_order_relaxed);
     }
 
+    [[nodiscard]] std::size_t most_workers() const noexcept override {
+        return config_.max_threads + config_.max_extra_threads;
+    }
+    void begin_substitute() override;
+    void end_substitute() noexcept override;
+    void worker_blocks() noexcept override;
+    void worker_goes_on() noexcept override;
+
 private:
     struct Worker {
-        template <class Run>
-        explicit Worker(Run run) : thread(std::move(run)) {}
+        explicit Worker(std::size_t number) : index(number) {}
 
+        const std::size_t index;
         std::thread thread;
         Drainer drainer;
+        Worker* next_vacant = nullptr;
     };
+
+    // A drainer that was called, and is to be told when the mutex is free; null for none.
+    struct Call {
+        Drainer* drainer = nullptr;
+        bool in_asio = false;
+    };
+
+    // A task that waits for room in the queue, and who is told when it got some.
+    struct RoomWaiter {
+        detail::StatePtr task;
+        Promise<void> taken;
+        bool to_be_announced = false;
+        std::exception_ptr error{};
+    };
+    using RoomWaiters = std::list<RoomWaiter>;
+
     struct Drain;  // the handler that is posted
 
+    // Taking tasks.
+    void check_process() const;
     void check_open() const;
-    void start_thread();
-    Drainer* call_for_help();
-    void wake(Drainer* drainer) noexcept;
-    void run_thread(std::size_t index) noexcept;
-    void fail_initializer(std::exception_ptr cause) noexcept;
-    void let_threads_go() noexcept;
-    void join_threads();
+    [[nodiscard]] detail::StateBase::Marks marks_of(const detail::StateBase& task) const noexcept;
+    void prepare(const detail::StateBase& task);
+    void take(std::unique_lock<std::mutex>& lock, detail::StatePtr task);
+    void announce(std::unique_lock<std::mutex>& lock, detail::StatePtr task);
+    Call push(detail::StatePtr task, int priority);
 
+    // A bounded queue.
+    [[nodiscard]] bool has_room() const noexcept;
+    RoomWaiters admit() noexcept;
+    void finish(RoomWaiters admitted) noexcept;
+
+    // What tasks tell: TaskAccount.
+    void begun(detail::StateBase& task, bool gave_room) noexcept override;
+    void ended(detail::StateBase& task, bool failed) noexcept override;
+    std::shared_ptr<detail::TaskAccount> cancelled(bool gave_room) noexcept override;
+    void room_made() noexcept override;
+    void lost(detail::StateBase& task) noexcept override;
+    void report_if_cancelled(const detail::StateBase& task) noexcept;
+
+    // Threads.
+    void start_thread();
+    Call call_for_help();
+    Call call_for_more() noexcept;
+    Call call(Drainer& drainer) noexcept;
+    void wake(Call call) noexcept;
+    void run_thread(Worker& self) noexcept;
+    bool initialize(Worker& self) noexcept;
+    void finalize() noexcept;
+    void work(Worker& self) noexcept;
+    [[nodiscard]] detail::Deadline stay_until(detail::Clock::time_point idle_since) const noexcept;
+    void take_off_free_list(Drainer& drainer) noexcept;
+    bool join_asio(Drainer& drainer) noexcept;
+    void fail_initializer(Worker& self, std::exception_ptr cause) noexcept;
+    [[nodiscard]] bool is_wanted_again(Drainer& drainer) noexcept;
+    bool leave(Worker& self) noexcept;
+
+    // Draining.
     void drain(Drainer& drainer) noexcept;
+    bool end_turn(Drainer& drainer) noexcept;
     detail::StatePtr next_task(Drainer& drainer) noexcept;
     detail::StatePtr take_task(std::unique_lock<std::mutex>& lock) noexcept;
+    detail::StatePtr take_from_bounded(std::unique_lock<std::mutex>& lock) noexcept;
+
+    // The end.
+    void close(bool cancel_pending);
+    void let_threads_go() noexcept;
+    std::optional<Promise<void>> take_ended() noexcept;
+    void join_threads() noexcept;
 
     const Config config_;
+    const detail::HomeProcess home_;
+    const std::shared_ptr<detail::TaskTimer> timer_;
+    Promise<void> ended_;  // kept when all has ended; guarded by mutex_, then moved from
+    const Future<void> ended_future_{ended_.get_future()};
     // Guarded by mutex_. Declared before asio_, which destroys the handlers that lie in the
     // drainers.
     std::deque<Worker> workers_;
@@ -108,11 +208,27 @@ private:
     std::size_t drainers_ = 0;   // called, posted or running; a queued task implies one
     std::size_t arriving_ = 0;   // those of them that will yet look at the queue for the first time
     std::size_t searching_ = 0;  // drainers that look for work, at most one
+    std::size_t drainers_allowed_;  // more while workers block, if there may be extra threads
+    std::size_t blocked_ = 0;       // workers that block; counted if there may be extra threads
+    std::size_t live_ = 0;          // threads, from being started until leave()
+    std::size_t attached_ = 0;      // those of them that are in Asio, or on the way
+    std::size_t announcing_ = 0;    // tasks taken, and about to be pushed
+    std::uint64_t submitted_ = 0;   // tasks taken
+    RoomWaiters room_waiters_;
+    Worker* vacant_ = nullptr;  // entries of workers_ without a thread
+    std::thread left_;          // the thread that left last; it has joined the one before it
     bool shut_down_ = false;
     bool threads_let_go_ = false;
     std::exception_ptr initializer_error_;  // what broke the pool
+    bool has_ended_ = false;
 
     std::mutex join_mutex_;  // held while threads are joined; taken before mutex_
+
+    // Entries of a bounded queue that were cancelled or begun elsewhere: they take up no room. May
+    // be off for a moment, until whoever counted one of them calls room_made().
+    std::atomic<std::ptrdiff_t> dead_{0};
+    std::atomic<std::uint64_t> cancelled_{0};
+    std::atomic<std::uint64_t> lost_{0};
 
     // What a searching drainer looks at; on a line of its own, away from what producers write.
     alignas(64) std::atomic<bool> queue_filled_{false};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <utility>
 
@@ -33,12 +34,31 @@ ThreadPoolOptions with_max_workers(int max_workers) {
     return options;
 }
 
+std::size_t checked_extra_threads(int wanted) {
+    if (wanted < 0) {
+        throw std::invalid_argument("max_extra_threads must be >= 0");
+    }
+    return static_cast<std::size_t>(wanted);
+}
+
 thread::ThreadPool::Config checked(ThreadPoolOptions&& options) {
+    if (options.max_queue == 0U) {
+        throw std::invalid_argument("max_queue must be greater than 0");
+    }
+    if (options.idle_timeout && *options.idle_timeout <= std::chrono::nanoseconds::zero()) {
+        throw std::invalid_argument("idle_timeout must be greater than 0");
+    }
     return {
         .max_threads = checked_max_workers(options.max_workers),
         .name_prefix = options.thread_name_prefix.empty() ? default_prefix()
                                                           : std::move(options.thread_name_prefix),
         .initializer = std::move(options.initializer),
+        .finalizer = std::move(options.finalizer),
+        .max_queue = options.max_queue,
+        .on_full = options.on_full,
+        .idle_timeout = options.idle_timeout,
+        .max_extra_threads = checked_extra_threads(options.max_extra_threads),
+        .observer = std::move(options.observer),
     };
 }
 
@@ -53,6 +73,12 @@ ThreadPoolExecutor::ThreadPoolExecutor(ThreadPoolOptions options)
     : pool_(std::make_shared<thread::ThreadPool>(checked(std::move(options)))) {}
 
 ThreadPoolExecutor::~ThreadPoolExecutor() {
+    if (!pool_->is_at_home()) {
+        // A forked child: what the threads and the locks of the parent were about to do is never
+        // done here, so nothing of the pool can be taken down.
+        static_cast<void>(new std::shared_ptr<thread::ThreadPool>(std::move(pool_)));
+        return;
+    }
     // Inside one of its own tasks it cannot wait: the threads end by themselves then.
     pool_->shutdown(!pool_->runs_this_thread(), false);
 }
@@ -70,19 +96,27 @@ std::shared_ptr<detail::TaskSink> ThreadPoolExecutor::task_sink() {
 }
 
 void ThreadPoolExecutor::enqueue(detail::StatePtr task) {
-    pool_->submit(std::move(task));
+    pool_->enqueue(std::move(task));
+}
+
+bool ThreadPoolExecutor::try_enqueue(detail::StatePtr task) {
+    return pool_->try_enqueue(std::move(task));
+}
+
+Future<void> ThreadPoolExecutor::enqueue_when_room(detail::StatePtr task) {
+    return pool_->enqueue_when_room(std::move(task));
 }
 
 ExecutorStats ThreadPoolExecutor::stats() const {
-    throw std::logic_error("pending");
+    return pool_->stats();
 }
 
-Future<void> ThreadPoolExecutor::begin_shutdown(bool /*cancel_futures*/) {
-    throw std::logic_error("pending");
+Future<void> ThreadPoolExecutor::begin_shutdown(bool cancel_futures) {
+    return pool_->begin_shutdown(cancel_futures);
 }
 
-bool ThreadPoolExecutor::shutdown_until(const detail::Deadline& /*deadline*/, bool /*cancel_futures*/) {
-    throw std::logic_error("pending");
+bool ThreadPoolExecutor::shutdown_until(const detail::Deadline& deadline, bool cancel_futures) {
+    return pool_->shutdown_until(deadline, cancel_futures);
 }
 
 }  // namespace cofutures

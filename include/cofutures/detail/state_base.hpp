@@ -22,6 +22,7 @@ namespace detail {
 
 class RemoteTask;
 class StateBase;
+class TaskAccount;
 class TaskPlace;
 
 /// A counted reference to a state: keeps the memory, not the value.
@@ -86,6 +87,9 @@ public:
     /// The error of a done future, null if it returned. Throws CancelledError if it was cancelled.
     [[nodiscard]] std::exception_ptr error() const;
 
+    /// Says that somebody has been told of the error, or that nobody needs to be.
+    void look() const noexcept { looked_at_.store(true, std::memory_order_relaxed); }
+
     /// Throws what the future holds unless it holds a value.
     void throw_unless_returned() const;
 
@@ -140,6 +144,24 @@ public:
     [[nodiscard]] const TaskPlace* place() const noexcept {
         return place_.load(std::memory_order_relaxed);
     }
+
+    /// What an executor asks for when it takes a task.
+    struct Marks {
+        bool watched = false;   ///< the account is told when the task begins and ends
+        bool in_queue = false;  ///< it takes up room in a bounded queue, until leave_queue()
+    };
+
+    /// An executor takes the task, which nobody else knows yet, and counts from now on what becomes
+    /// of it.
+    ///
+    /// @param account  Must live until the task was seen to be no longer pending by one of
+    ///                 begin_run(), cancel() and abandon(), and by end_run() if it began.
+    void enter(const TaskPlace* place, TaskAccount& account, Marks marks) noexcept;
+    /// The same for a task that others may be cancelling; false if it is not pending any more.
+    bool enter_if_pending(const TaskPlace* place, TaskAccount& account, Marks marks) noexcept;
+    /// The task gives its room in a bounded queue free; says whether it was pending until then. If
+    /// not, the account was told, or is being told.
+    bool leave_queue() noexcept;
 
     /// What this future waits for, while it is pending. May be asked at any time.
     [[nodiscard]] virtual Dependencies dependencies() { return {}; }
@@ -203,7 +225,8 @@ protected:
 
     /// Claims the task for the calling thread, which runs it until end_run(). False as try_claim().
     bool begin_run(StateBase*& outer) noexcept;
-    static void end_run(StateBase* outer) noexcept;
+    /// The call has ended, and its future is about to.
+    void end_run(StateBase* outer, bool failed = false) noexcept;
 
     /// Calls `read()` if the future is pending; it stays so, or its claimer waits, until it
     /// returns.
@@ -260,6 +283,8 @@ private:
     static constexpr std::uint32_t busy_bit = 0x40;      // done, but callbacks have yet to run
     static constexpr std::uint32_t workless_bit = 0x80;  // the callable was destroyed while pending
     static constexpr std::uint32_t kept_bit = 0x100;     // a promise can still make a handle
+    static constexpr std::uint32_t watched_bit = 0x200;  // the account is told of begin and end
+    static constexpr std::uint32_t queued_bit = 0x400;   // takes up room in a bounded queue
 
     [[nodiscard]] static constexpr Phase phase_of(std::uint32_t word) noexcept {
         return static_cast<Phase>(word & phase_mask);
@@ -274,7 +299,8 @@ private:
         ~Unlock() { state.unlock(0); }
     };
 
-    bool change_phase(Phase from, Phase to) noexcept;
+    bool change_phase(Phase from, Phase to, std::uint32_t* before = nullptr) noexcept;
+    void mark(Marks marks) noexcept;
     bool lock_unless_done() noexcept;
     void unlock(std::uint32_t changed_bits) noexcept;
     WaiterList finish(Phase final_phase) noexcept;
@@ -286,7 +312,9 @@ private:
     std::atomic<std::uint32_t> references_{0};
     std::atomic<std::uint32_t> handles_{0};
     std::atomic<std::uint32_t> word_{0};
+    mutable std::atomic<bool> looked_at_{false};  // somebody has read error_
     std::atomic<const TaskPlace*> place_{nullptr};
+    TaskAccount* account_ = nullptr;  // written before the task can be found, or under lock_bit
     WaiterList waiters_;        // guarded by lock_bit until the phase is final; then the finisher's
     std::exception_ptr error_;  // written before the phase becomes `raised`
 };

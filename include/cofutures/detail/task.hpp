@@ -59,7 +59,7 @@ public:
             error = std::current_exception();
         }
         destroy_work();
-        this->end_run(outer);
+        this->end_run(outer, error != nullptr);
         if (error) {
             this->finish_with_error(std::move(error));
         } else {

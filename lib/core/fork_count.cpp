@@ -1,0 +1,26 @@
+#include "core/fork_count.hpp"
+
+#include "core/wait_graph.hpp"
+
+#if defined(__unix__)
+#    include <pthread.h>
+#endif
+
+namespace cofutures::detail {
+
+void watch_forks() {
+#if defined(__unix__)
+    // The wait graph belongs to no pool, so pools that the child makes for itself use it too: the
+    // thread that forks holds its lock meanwhile.
+    static const bool watched = [] {
+        pthread_atfork(&lock_wait_graph, &unlock_wait_graph, [] {
+            forks_so_far.fetch_add(1, std::memory_order_relaxed);
+            unlock_wait_graph();
+        });
+        return true;
+    }();
+    static_cast<void>(watched);
+#endif
+}
+
+}  // namespace cofutures::detail
