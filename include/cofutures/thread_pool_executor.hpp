@@ -99,6 +99,7 @@ public:
 protected:
     [[nodiscard]] std::shared_ptr<detail::TaskSink> task_sink() override;
     void enqueue(detail::StatePtr task) override;
+    boost::asio::any_io_executor make_strand() override;
     Future<void> begin_shutdown(bool cancel_futures) override;
 
 private:

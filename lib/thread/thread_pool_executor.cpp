@@ -3,6 +3,8 @@
 #include "core/cpu.hpp"
 #include "thread/thread_pool.hpp"
 
+#include <boost/asio/strand.hpp>
+
 #include <algorithm>
 #include <atomic>
 #include <stdexcept>
@@ -73,6 +75,10 @@ void ThreadPoolExecutor::enqueue(detail::StatePtr task) {
     pool_->submit(std::move(task));
 }
 
+boost::asio::any_io_executor ThreadPoolExecutor::make_strand() {
+    return boost::asio::make_strand(pool_->executor());
+}
+
 ExecutorStats ThreadPoolExecutor::stats() const {
     throw std::logic_error("pending");
 }
@@ -81,7 +87,8 @@ Future<void> ThreadPoolExecutor::begin_shutdown(bool /*cancel_futures*/) {
     throw std::logic_error("pending");
 }
 
-bool ThreadPoolExecutor::shutdown_until(const detail::Deadline& /*deadline*/, bool /*cancel_futures*/) {
+bool ThreadPoolExecutor::
+    shutdown_until(const detail::Deadline& /*deadline*/, bool /*cancel_futures*/) {
     throw std::logic_error("pending");
 }
 
