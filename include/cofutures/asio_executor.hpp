@@ -6,10 +6,13 @@
 #include <cofutures/future.hpp>
 #include <cofutures/observer.hpp>
 #include <cofutures/detail/async_operation.hpp>
+#include <cofutures/detail/coroutine_task.hpp>
 #include <cofutures/detail/deadline.hpp>
 #include <cofutures/detail/map_sink.hpp>
 #include <cofutures/detail/task.hpp>
+#include <cofutures/detail/timed_operation.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution/executor.hpp>
 #include <boost/asio/is_executor.hpp>
 
@@ -52,6 +55,10 @@ class COFUTURES_EXPORT AsioSink : public TaskSink, public std::enable_shared_fro
 public:
     void submit(StatePtr task) final;
 
+    /// A strand for a coroutine. Throws ShutdownError, and Error if the Asio executor can have
+    /// none.
+    [[nodiscard]] boost::asio::any_io_executor make_strand() const;
+
     [[nodiscard]] std::size_t worker_count() const noexcept final;
     [[nodiscard]] bool runs_this_thread() const noexcept final;
     [[nodiscard]] bool has_other_work() const noexcept final { return true; }
@@ -72,6 +79,8 @@ protected:
     virtual void post(Handler handler) = 0;
     /// Whether the Asio executor says that the calling thread is inside it.
     [[nodiscard]] virtual bool is_inside() const noexcept = 0;
+    /// A strand of the Asio executor, or an empty executor.
+    [[nodiscard]] virtual boost::asio::any_io_executor strand() const = 0;
 
 private:
     class Account;
@@ -128,6 +137,14 @@ protected:
             return executor_.running_in_this_thread();
         } else {
             return false;
+        }
+    }
+
+    [[nodiscard]] boost::asio::any_io_executor strand() const override {
+        if constexpr (HasTimers<AsioExecutorType> && std::is_convertible_v<AsioExecutorType, boost::asio::any_io_executor>) {
+            return strand_of<boost::asio::any_io_executor>(executor_);
+        } else {
+            return {};
         }
     }
 
@@ -191,6 +208,7 @@ public:
 
 protected:
     void enqueue(detail::StatePtr task) override;
+    boost::asio::any_io_executor make_strand() override;
     [[nodiscard]] std::shared_ptr<detail::TaskSink> task_sink() override;
     Future<void> begin_shutdown(bool cancel_futures) override;
 
@@ -202,7 +220,8 @@ private:
 
 /// Has `fn(args...)` called on an Asio executor, and gives a future of what it returns.
 ///
-/// As Executor::submit(), without an Executor: the call is posted once, and that is all.
+/// As Executor::submit(), without an Executor: the call is posted once, and that is all. A
+/// coroutine runs on a strand of the executor, or on the executor if that is a strand.
 ///
 /// @param executor  An io_context's, a strand, a pool's; kept from running out of work meanwhile.
 /// If it
@@ -216,6 +235,14 @@ auto submit(const AsioExecutorType& executor, Fn&& fn, Args&&... args)
     -> Future<detail::TaskValue<Fn, Args...>> {
     auto task = detail::make_task(std::forward<Fn>(fn), std::forward<Args>(args)...);
     auto future = detail::FutureAccess::make(*task);
+    if constexpr (detail::CoroutineTaskType<std::decay_t<decltype(*task)>>) {
+        using CoroutineExecutor = typename std::decay_t<decltype(*task)>::coroutine_executor;
+        static_assert(
+            std::is_convertible_v<AsioExecutorType, CoroutineExecutor>,
+            "the coroutine's executor type must be one that this executor converts to"
+        );
+        task->spawn_on(detail::strand_of<CoroutineExecutor>(executor));
+    }
     detail::post_to(executor, detail::PostedTask(std::move(task)));
     return future;
 }

@@ -5,7 +5,9 @@
 
 #include <cofutures/any_future.hpp>
 #include <cofutures/as_completed.hpp>
+#include <cofutures/as_future.hpp>
 #include <cofutures/asio_executor.hpp>
+#include <cofutures/cancel_on_abort.hpp>
 #include <cofutures/chrome_trace.hpp>
 #include <cofutures/codec.hpp>
 #include <cofutures/error.hpp>

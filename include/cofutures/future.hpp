@@ -8,6 +8,9 @@
 #include <cofutures/detail/deadline.hpp>
 #include <cofutures/detail/deliver.hpp>
 #include <cofutures/detail/done_callback.hpp>
+#include <cofutures/detail/future_access.hpp>
+#include <cofutures/detail/future_awaiter.hpp>
+#include <cofutures/detail/initiate.hpp>
 #include <cofutures/detail/state.hpp>
 #include <cofutures/detail/type_label.hpp>
 
@@ -29,22 +32,6 @@ namespace cofutures {
 
 template <class T>
 class Future;
-
-namespace detail {
-
-/// How the library's own parts make a future of a state, and reach the state again.
-struct FutureAccess {
-    template <class T>
-    static Future<T> make(State<T>& state) noexcept {
-        return Future<T>(state);
-    }
-    template <class T>
-    static State<T>& state(const Future<T>& future) {
-        return future.state();
-    }
-};
-
-}  // namespace detail
 
 /// Installs what is told of exceptions that no future can carry: those that done-callbacks throw.
 ///
@@ -377,13 +364,26 @@ public:
             boost::asio::use_awaitable_t<>>
     auto async_wait(CompletionToken&& token = CompletionToken()) const {
         return boost::asio::async_initiate<CompletionToken, void(boost::system::error_code)>(
-            [](auto handler, Future future) {
-                using Operation =
-                    detail::AsyncOperation<detail::DeliverDone, std::decay_t<decltype(handler)>>;
-                Operation::start(future.state(), detail::DeliverDone(), std::move(handler));
-            },
-            token,
-            checked()
+            detail::InitiateWait(), token, checked()
+        );
+    }
+
+    /// Waits as async_wait(), for at most `timeout`: completes with `asio::error::timed_out` then.
+    ///
+    /// The timer runs on the handler's executor, or on Asio's system executor if that one has no
+    /// context for timers. Zero or less asks whether it is done.
+    ///
+    /// @throws InvalidStateError  on an empty handle.
+    template <
+        class Rep,
+        class Period,
+        boost::asio::completion_token_for<void(boost::system::error_code)> CompletionToken =
+            boost::asio::use_awaitable_t<>>
+    auto async_wait_for(
+        std::chrono::duration<Rep, Period> timeout, CompletionToken&& token = CompletionToken()
+    ) const {
+        return boost::asio::async_initiate<CompletionToken, void(boost::system::error_code)>(
+            detail::InitiateTimedWait(detail::Timeout::of(timeout)), token, checked()
         );
     }
 
@@ -408,6 +408,63 @@ public:
     auto async_result(CompletionToken&& token = CompletionToken()) && {
         state();
         return initiate_result(std::move(*this), token);
+    }
+
+    /// Waits as async_result(), for at most `timeout`: the exception is a TimeoutError then.
+    ///
+    /// The call goes on, and the value stays in the future. The time begins to run when the
+    /// operation is started: with a lazy token, such as `deferred`, that is later than this call.
+    /// The timer runs on the handler's executor, or on Asio's system executor if that one has no
+    /// context for timers; threads may run it concurrently. Nothing of operation or timer is left
+    /// when the handler runs. Zero or less asks whether it is done.
+    ///
+    /// @param timeout  Longest wait on the steady clock.
+    /// @param token    As for async_result(), which says what else it completes with.
+    /// @throws InvalidStateError  on an empty handle.
+    /// @thread_safety  As for async_wait().
+    /// @complexity     One allocation beside the timer's.
+    /// @python         asyncio.wait_for(), which cancels what it waits for.
+    template <
+        class Rep,
+        class Period,
+        boost::asio::completion_token_for<typename detail::ResultSignature<T>::type>
+            CompletionToken = boost::asio::use_awaitable_t<>>
+    auto async_result_for(
+        std::chrono::duration<Rep, Period> timeout, CompletionToken&& token = CompletionToken()
+    ) const& {
+        return initiate_result_for(timeout, checked(), token);
+    }
+    template <
+        class Rep,
+        class Period,
+        boost::asio::completion_token_for<typename detail::ResultSignature<T>::type>
+            CompletionToken = boost::asio::use_awaitable_t<>>
+    auto async_result_for(
+        std::chrono::duration<Rep, Period> timeout, CompletionToken&& token = CompletionToken()
+    ) && {
+        state();
+        return initiate_result_for(timeout, std::move(*this), token);
+    }
+
+    /// Waits in a coroutine that is not Asio's, and gives the value, as result() of an rvalue
+    /// handle does.
+    ///
+    /// `co_await future` resumes the coroutine on the thread that ends the future, after its
+    /// callbacks; at once if it is done. In an `asio::awaitable` the same words mean Asio's
+    /// operation, which resumes on the coroutine's executor.
+    ///
+    /// The frame may be destroyed while it waits: the future forgets it. As with any coroutine,
+    /// that must not happen while another thread is resuming it.
+    ///
+    /// @throws InvalidStateError  on an empty handle.
+    /// @throws (as result())
+    /// @thread_safety  Shared objects: safe.
+    /// @complexity     One allocation, unless it is done.
+    /// @python         none.
+    auto operator co_await() const& { return detail::FutureAwaiter<Future>(checked()); }
+    auto operator co_await() && {
+        state();
+        return detail::FutureAwaiter<Future>(std::move(*this));
     }
 
     /// A future is an asynchronous operation: same as async_result().
@@ -493,15 +550,17 @@ private:
     static auto initiate_result(Future future, CompletionToken& token) {
         return boost::asio::
             async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
-                [](auto handler, Future waited) {
-                    using Deliver = detail::DeliverResult<T, Future>;
-                    detail::State<T>& state = waited.state();
-                    detail::AsyncOperation<Deliver, std::decay_t<decltype(handler)>>::start(
-                        state, Deliver{std::move(waited)}, std::move(handler)
-                    );
-                },
-                token,
-                std::move(future)
+                detail::InitiateResult(), token, std::move(future)
+            );
+    }
+
+    template <class Rep, class Period, class CompletionToken>
+    static auto initiate_result_for(
+        std::chrono::duration<Rep, Period> timeout, Future future, CompletionToken& token
+    ) {
+        return boost::asio::
+            async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
+                detail::InitiateTimedResult(detail::Timeout::of(timeout)), token, std::move(future)
             );
     }
 
@@ -518,4 +577,6 @@ struct std::hash<cofutures::Future<T>> {
     }
 };
 
-#include <cofutures/promise.hpp>  // a Promise is part of what this header gives
+// What else this header gives.
+#include <cofutures/cancel_on_abort.hpp>
+#include <cofutures/promise.hpp>

@@ -130,6 +130,7 @@ protected:
     void enqueue(detail::StatePtr task) override;
     bool try_enqueue(detail::StatePtr task) override;
     Future<void> enqueue_when_room(detail::StatePtr task) override;
+    boost::asio::any_io_executor make_strand() override;
     Future<void> begin_shutdown(bool cancel_futures) override;
 
 private:

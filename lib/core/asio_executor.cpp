@@ -1,6 +1,7 @@
 #include <cofutures/asio_executor.hpp>
 
 #include <cofutures/error.hpp>
+#include <cofutures/detail/done_callback.hpp>
 
 #include "core/cpu.hpp"
 #include "core/report_task.hpp"
@@ -173,7 +174,12 @@ void AsioSink::Handler::operator()() noexcept {
         task->run();
         sink_->account_->report_if_cancelled(*task);
     }
-    sink_->end();
+    if (task->done()) {
+        sink_->end();
+    } else {
+        // A coroutine that waits for something.
+        when_done(*task, [sink = sink_](StateBase& /*task*/) { sink->end(); });
+    }
 }
 
 AsioSink::AsioSink(std::shared_ptr<ExecutorObserver> observer)
@@ -193,6 +199,20 @@ void AsioSink::submit(StatePtr task) {
     }
     account_->taken(*task);
     post(Handler(shared_from_this(), std::move(task)));
+}
+
+boost::asio::any_io_executor AsioSink::make_strand() const {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!open_) {
+            throw ShutdownError();  // and the context may be gone
+        }
+    }
+    boost::asio::any_io_executor made = strand();
+    if (!made) {
+        throw Error("coroutines cannot be run by an Asio executor without a context for timers");
+    }
+    return made;
 }
 
 // Says whether the task is to be run: it was not cancelled by a shutdown.
@@ -333,6 +353,10 @@ void AsioExecutor::shutdown(bool wait, bool cancel_futures) {
 
 void AsioExecutor::enqueue(detail::StatePtr task) {
     sink_->submit(std::move(task));
+}
+
+boost::asio::any_io_executor AsioExecutor::make_strand() {
+    return sink_->make_strand();
 }
 
 std::shared_ptr<detail::TaskSink> AsioExecutor::task_sink() {

@@ -22,6 +22,12 @@ Future<void> ExecutorBase::enqueue_when_room(StatePtr task) {
     return future;
 }
 
+boost::asio::any_io_executor ExecutorBase::make_strand() {
+    throw SerializationError(
+        "a coroutine cannot be sent to another process: give it to an executor of this one"
+    );
+}
+
 void check(const TaskOptions& options) {
     if (options.timeout && *options.timeout <= std::chrono::nanoseconds::zero()) {
         throw std::invalid_argument("timeout must be greater than 0");

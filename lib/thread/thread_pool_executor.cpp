@@ -3,6 +3,8 @@
 #include "core/cpu.hpp"
 #include "thread/thread_pool.hpp"
 
+#include <boost/asio/strand.hpp>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -105,6 +107,10 @@ bool ThreadPoolExecutor::try_enqueue(detail::StatePtr task) {
 
 Future<void> ThreadPoolExecutor::enqueue_when_room(detail::StatePtr task) {
     return pool_->enqueue_when_room(std::move(task));
+}
+
+boost::asio::any_io_executor ThreadPoolExecutor::make_strand() {
+    return boost::asio::make_strand(pool_->executor());
 }
 
 ExecutorStats ThreadPoolExecutor::stats() const {

@@ -42,6 +42,8 @@ void post_to(const AsioExecutor& executor, Fn fn) {
 /// it is never run inside the initiating call, nor inside the emission of a cancellation.
 ///
 /// @tparam Deliver  Callable as `deliver(handler, aborted)`: calls the handler with its arguments.
+/// If
+///                  it has `abort(state)`, that is called first when the operation is cancelled.
 template <class Deliver, class Handler>
 class AsyncOperation final : public Waiter {
 public:
@@ -80,6 +82,9 @@ private:
             const StatePtr state = std::move(state_);
             AsyncOperation* operation = std::exchange(operation_, nullptr);
             if (state->remove(*operation)) {
+                if constexpr (requires { operation->deliver_.abort(*state); }) {
+                    operation->deliver_.abort(*state);
+                }
                 operation->complete(Via::post, true);
             }
         }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cofutures/error.hpp>
 #include <cofutures/detail/state.hpp>
 
 #include <boost/asio/error.hpp>
@@ -54,13 +55,30 @@ struct ResultSignature<void> {
     using type = void(std::exception_ptr);
 };
 
+/// What a handler gets that wants an exception for why an operation gave no value.
+inline std::exception_ptr exception_of(const boost::system::error_code& why) {
+    return why == boost::asio::error::timed_out
+               ? std::make_exception_ptr(TimeoutError())
+               : std::make_exception_ptr(boost::system::system_error(why));
+}
+
+/// Why an operation ended that was aborted, or was not.
+inline boost::system::error_code code_of(bool aborted) {
+    return aborted ? boost::system::error_code(boost::asio::error::operation_aborted)
+                   : boost::system::error_code();
+}
+
 /// Completes `async_wait`: the handler gets an error code and the value stays alone.
 struct DeliverDone {
     template <class Handler>
     void operator()(Handler&& handler, bool aborted) {
-        std::forward<Handler>(handler
-        )(aborted ? boost::system::error_code(boost::asio::error::operation_aborted)
-                  : boost::system::error_code());
+        (*this)(std::forward<Handler>(handler), code_of(aborted));
+    }
+
+    /// @param why_not  operation_aborted or timed_out; no error if the future is done.
+    template <class Handler>
+    void operator()(Handler&& handler, boost::system::error_code why_not) {
+        std::forward<Handler>(handler)(why_not);
     }
 };
 
@@ -74,12 +92,15 @@ struct DeliverResult {
 
     template <class Handler>
     void operator()(Handler&& handler, bool aborted) {
+        (*this)(std::forward<Handler>(handler), code_of(aborted));
+    }
+
+    template <class Handler>
+    void operator()(Handler&& handler, boost::system::error_code why_not) {
         std::exception_ptr error;
         std::optional<Value> value;
-        if (aborted) {
-            error = std::make_exception_ptr(
-                boost::system::system_error(boost::asio::error::operation_aborted)
-            );
+        if (why_not) {
+            error = exception_of(why_not);
         } else {
             try {
                 value.emplace(std::move(future).result());
@@ -102,11 +123,14 @@ struct DeliverResult<void, FutureType> {
 
     template <class Handler>
     void operator()(Handler&& handler, bool aborted) {
+        (*this)(std::forward<Handler>(handler), code_of(aborted));
+    }
+
+    template <class Handler>
+    void operator()(Handler&& handler, boost::system::error_code why_not) {
         std::exception_ptr error;
-        if (aborted) {
-            error = std::make_exception_ptr(
-                boost::system::system_error(boost::asio::error::operation_aborted)
-            );
+        if (why_not) {
+            error = exception_of(why_not);
         } else {
             try {
                 future.result();
@@ -116,6 +140,18 @@ struct DeliverResult<void, FutureType> {
         }
         future = FutureType();
         std::forward<Handler>(handler)(std::move(error));
+    }
+};
+
+/// The same, but an operation that is cancelled takes the call with it.
+template <class Deliver>
+struct CancelsTheCall : Deliver {
+    using Deliver::operator();
+
+    static void abort(StateBase& state) noexcept {
+        if (!state.cancel()) {
+            state.request_stop();
+        }
     }
 };
 

@@ -4,6 +4,8 @@
 #include <cofutures/future.hpp>
 #include <cofutures/detail/state_base.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
+
 namespace cofutures::detail {
 
 /// The part of an executor that takes tasks, whatever calls they are.
@@ -33,6 +35,11 @@ protected:
     ///
     /// The default is for executors without a bound.
     virtual Future<void> enqueue_when_room(StatePtr task);
+
+    /// A strand of its own for a coroutine that is to be enqueued.
+    ///
+    /// The default throws SerializationError, as of an executor whose tasks leave the process.
+    virtual boost::asio::any_io_executor make_strand();
 };
 
 }  // namespace cofutures::detail

@@ -25,11 +25,20 @@ struct MapOptions;
 
 namespace detail {
 
+/// Whether mapping a callable gives values. Coroutines are submitted one by one.
+template <class Fn, class... Values>
+concept NoCoroutine =
+    !Awaited<typename CallResult<const std::decay_t<Fn>&, Values...>::type>::is_coroutine;
+
 /// Whether a callable can be mapped over items of such values: it is called as const, by several
 /// threads at once, with rvalues.
 template <class Fn, class... Values>
-concept Mappable = std::is_invocable_v < const std::decay_t<Fn>
-&, Values... > || std::is_invocable_v<const std::decay_t<Fn>&, std::stop_token, Values...>;
+concept Mappable =
+    (std::is_invocable_v<const std::decay_t<Fn>&, Values...> ||
+     std::is_invocable_v<
+         const std::decay_t<Fn>&,
+         std::stop_token,
+         Values...>)&&NoCoroutine<Fn, Values...>;
 
 template <class R>
 struct MapValueOf {

@@ -123,11 +123,17 @@ private:
     template <class Call, class Fn, class... Args>
     struct TypeOf {
         static consteval bool refuse() {
-            Call::require_remotable();
+            static_assert(
+                !AwaitedCall<Fn, Args...>::is_coroutine,
+                "a coroutine cannot be sent to another process: give it to an executor of this one"
+            );
+            if constexpr (!AwaitedCall<Fn, Args...>::is_coroutine) {
+                Call::require_remotable();
+            }
             return true;
         }
         static_assert(refuse());
-        using type = Task<Value<Fn, Args...>, std::decay_t<Fn>, std::decay_t<Args>...>;
+        using type = LocalTasks::Type<Fn, Args...>;
     };
     template <class Call, class Fn, class... Args>
     requires Call::remotable struct TypeOf<Call, Fn, Args...> {

@@ -228,6 +228,11 @@ protected:
     /// The call has ended, and its future is about to.
     void end_run(StateBase* outer, bool failed = false) noexcept;
 
+    /// The two parts of end_run(), for what goes on elsewhere: the thread turns to what it ran
+    /// before, and the end is counted when it comes.
+    static void leave_worker(StateBase* outer) noexcept;
+    void count_end(bool failed) noexcept;
+
     /// Calls `read()` if the future is pending; it stays so, or its claimer waits, until it
     /// returns.
     template <class Read>

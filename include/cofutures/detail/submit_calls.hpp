@@ -3,8 +3,10 @@
 #include <cofutures/future.hpp>
 #include <cofutures/task_options.hpp>
 #include <cofutures/detail/async_operation.hpp>
+#include <cofutures/detail/coroutine_task.hpp>
 #include <cofutures/detail/task.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
@@ -59,14 +61,23 @@ public:
     /// They are destroyed before the future is done. A callable whose first parameter is a
     /// std::stop_token, in front of `args`, gets one: see Future::request_stop().
     ///
+    /// A function that returns an `asio::awaitable<R>` gives a Future<R>: the coroutine is spawned
+    /// when its turn in the queue has come, on the executor's threads, on a strand of its own.
+    /// Callable and arguments, also a lambda's captures, live until it has ended. Until it begins
+    /// cancel() works; then request_stop() reaches it through its std::stop_token, if it takes one,
+    /// and as a terminal cancellation of what it awaits. shutdown() waits for its end. In a task of
+    /// the same executor do not block until it ends, as it may need that very thread to go on:
+    /// `co_await` it.
+    ///
     /// @returns Future<R>, where R is what the call returns: a reference stays one, void is fine.
     /// @throws ShutdownError       after shutdown().
     /// @throws BrokenExecutor      if the executor broke (BrokenThreadPool, BrokenProcessPool).
     /// @throws QueueFullError      if a bounded queue is full and the executor was made to reject.
-    /// @throws SerializationError  by a process pool, if such a call cannot leave the process; what
-    ///                             can and cannot is said with ProcessPoolExecutor.
+    /// @throws SerializationError  by a process pool, if such a call cannot leave the process, as
+    ///                             no coroutine can; what can and cannot is said with
+    ///                             ProcessPoolExecutor.
     /// @thread_safety  Shared objects: safe.
-    /// @complexity     O(1), one allocation.
+    /// @complexity     O(1), one allocation; for a coroutine a few more.
     /// @python         Executor.submit(fn, /, *args, **kwargs).
     template <class Fn, class... Args>
     requires Submittable<Fn, Args...>
@@ -150,14 +161,29 @@ protected:
     template <class T>
     auto enqueue_task(boost::intrusive_ptr<T> task) {
         auto future = FutureAccess::make(*task);
+        prepare(*task);
         this->enqueue(StatePtr(task.detach(), false));
         return future;
     }
 
 private:
+    // Tells a coroutine where to run.
+    template <class T>
+    void prepare(T& task) {
+        if constexpr (CoroutineTaskType<T>) {
+            static_assert(
+                std::is_convertible_v<boost::asio::any_io_executor, typename T::coroutine_executor>,
+                "a coroutine that an executor shall run must be an asio::awaitable<T>, with its "
+                "default executor type"
+            );
+            task.spawn_on(this->make_strand());
+        }
+    }
+
     template <class T>
     auto try_enqueue_task(boost::intrusive_ptr<T> task) {
         std::optional future(FutureAccess::make(*task));
+        prepare(*task);
         if (!this->try_enqueue(StatePtr(task.detach(), false))) {
             future.reset();
         }
@@ -171,6 +197,7 @@ private:
                 auto future = FutureAccess::make(*submitted);
                 Future<void> taken;
                 try {
+                    self->prepare(*submitted);
                     taken = self->enqueue_when_room(StatePtr(submitted.detach(), false));
                 } catch (...) {
                     Promise<void> refused;

@@ -5,6 +5,8 @@
 #include <cofutures/detail/state.hpp>
 #include <cofutures/detail/type_label.hpp>
 
+#include <boost/asio/awaitable.hpp>
+
 #include <exception>
 #include <functional>
 #include <memory>
@@ -33,44 +35,44 @@ requires takes_stop_token<Fn, Args...>
 struct CallResult<Fn, Args...> : std::invoke_result<Fn, std::stop_token, Args...> {
 };
 
+/// What a call gives in the end: of a coroutine, what is awaited.
+template <class R>
+struct Awaited {
+    static constexpr bool is_coroutine = false;
+    using type = R;
+};
+template <class T, class AsioExecutor>
+struct Awaited<boost::asio::awaitable<T, AsioExecutor>> {
+    static constexpr bool is_coroutine = true;
+    using type = T;
+    using executor_type = AsioExecutor;
+};
+
+/// The same of a submitted call.
+template <class Fn, class... Args>
+using AwaitedCall = Awaited<typename CallResult<std::decay_t<Fn>, std::decay_t<Args>...>::type>;
+
 /// The T of the Future<T> that a submitted call gives.
 template <class Fn, class... Args>
-using TaskValue = FutureValue<typename CallResult<std::decay_t<Fn>, std::decay_t<Args>...>::type>;
+using TaskValue = FutureValue<typename AwaitedCall<Fn, Args...>::type>;
 
-/// A call that is to be run: state, callable, arguments and result in one allocation.
+/// State, callable, arguments and room for the result of a call, in one allocation.
 ///
-/// Callable and arguments live until the call has returned, or will not be made: they are destroyed
+/// Callable and arguments live until the call has ended, or will not be made: they are destroyed
 /// before the future is done.
-template <class T, class Fn, class... Args>
-class Task : public State<T> {
+///
+/// @tparam stoppable  Whether somebody listens to a request to stop.
+template <bool stoppable, class T, class Fn, class... Args>
+class StoredCall : public State<T> {
 public:
     template <class F, class... A>
-    explicit Task(F&& fn, A&&... args) : work_(std::forward<F>(fn), std::forward<A>(args)...) {}
-
-    void run() noexcept override {
-        StateBase* outer = nullptr;
-        if (!this->begin_run(outer)) {
-            return;
-        }
-        std::exception_ptr error;
-        try {
-            this->store_result_of([this]() -> decltype(auto) { return call(); });
-        } catch (...) {
-            error = std::current_exception();
-        }
-        destroy_work();
-        this->end_run(outer, error != nullptr);
-        if (error) {
-            this->finish_with_error(std::move(error));
-        } else {
-            this->finish_with_value();
-        }
-    }
+    explicit StoredCall(F&& fn, A&&... args)
+        : work_(std::forward<F>(fn), std::forward<A>(args)...) {}
 
     [[nodiscard]] std::string label() const override { return type_label<Fn>(); }
 
     bool request_stop() noexcept override {
-        if constexpr (with_token) {
+        if constexpr (stoppable) {
             if (!this->done()) {
                 stop_.request_stop();
                 return true;
@@ -80,9 +82,9 @@ public:
     }
 
 protected:
-    ~Task() override {
+    ~StoredCall() override {
         if (this->phase() == Phase::pending && this->has_work()) {
-            destroy_work();
+            std::destroy_at(std::addressof(work_));
         }
     }
 
@@ -98,17 +100,12 @@ protected:
         );
     }
 
-    void destroy_work() noexcept override { std::destroy_at(std::addressof(work_)); }
-
-private:
-    static constexpr bool with_token = takes_stop_token<Fn, Args...>;
-    struct NoToken {};
-
+    /// Makes the call.
     decltype(auto) call() {
         const auto invoke = [](auto&... parts) -> decltype(auto) {
             return std::invoke(std::move(parts)...);
         };
-        if constexpr (with_token) {
+        if constexpr (takes_stop_token<Fn, Args...>) {
             return std::apply(
                 [&](Fn& fn, Args&... args) -> decltype(auto) {
                     std::stop_token token = stop_.get_token();
@@ -121,12 +118,52 @@ private:
         }
     }
 
+    [[nodiscard]] std::stop_token stop_token() const noexcept { return stop_.get_token(); }
+
+    void destroy_work() noexcept override { std::destroy_at(std::addressof(work_)); }
+
+private:
+    struct NoToken {};
+
     // Outside of the union: a request may come while the work is being destroyed.
-    [[no_unique_address]] std::conditional_t<with_token, std::stop_source, NoToken> stop_;
+    [[no_unique_address]] std::conditional_t<stoppable, std::stop_source, NoToken> stop_;
     union {
         std::tuple<Fn, Args...> work_;
     };
 };
+
+/// A call that is to be run.
+template <class T, class Fn, class... Args>
+class Task : public StoredCall<takes_stop_token<Fn, Args...>, T, Fn, Args...> {
+public:
+    using StoredCall<takes_stop_token<Fn, Args...>, T, Fn, Args...>::StoredCall;
+
+    void run() noexcept override {
+        StateBase* outer = nullptr;
+        if (!this->begin_run(outer)) {
+            return;
+        }
+        std::exception_ptr error;
+        try {
+            this->store_result_of([this]() -> decltype(auto) { return this->call(); });
+        } catch (...) {
+            error = std::current_exception();
+        }
+        this->destroy_work();
+        this->end_run(outer, error != nullptr);
+        if (error) {
+            this->finish_with_error(std::move(error));
+        } else {
+            this->finish_with_value();
+        }
+    }
+
+protected:
+    ~Task() override = default;
+};
+
+template <class AsioExecutor, class T, class Fn, class... Args>
+class CoroutineTask;
 
 /// A task that was submitted with options. `TaskType` is what it would be without.
 template <class TaskType>
@@ -162,8 +199,24 @@ boost::intrusive_ptr<TaskWithOptions<TaskType>> new_task_with(TaskOptions&& opti
 struct LocalTasks {
     template <class Fn, class... Args>
     using Value = TaskValue<Fn, Args...>;
+
+private:
+    template <class Awaited, class... Parts>
+    struct TypeOf {
+        using type = Task<Parts...>;
+    };
+    template <class Awaited, class... Parts>
+    requires Awaited::is_coroutine struct TypeOf<Awaited, Parts...> {
+        using type = CoroutineTask<typename Awaited::executor_type, Parts...>;
+    };
+
+public:
     template <class Fn, class... Args>
-    using Type = Task<TaskValue<Fn, Args...>, std::decay_t<Fn>, std::decay_t<Args>...>;
+    using Type = typename TypeOf<
+        AwaitedCall<Fn, Args...>,
+        TaskValue<Fn, Args...>,
+        std::decay_t<Fn>,
+        std::decay_t<Args>...>::type;
 };
 
 /// Makes a task of a callable and arguments, stored as decayed copies.

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cofutures/detail/state.hpp>
+
+namespace cofutures {
+
+template <class T>
+class Future;
+
+namespace detail {
+
+/// How the library's own parts make a future of a state, and reach the state again.
+struct FutureAccess {
+    template <class T>
+    static Future<T> make(State<T>& state) noexcept {
+        return Future<T>(state);
+    }
+    template <class T>
+    static State<T>& state(const Future<T>& future) {
+        return future.state();
+    }
+};
+
+}  // namespace detail
+}  // namespace cofutures
