@@ -255,6 +255,7 @@ private:
     Handler handler_;
     boost::asio::executor_work_guard<AsioExecutor> work_;
     OperationTimer<AsioExecutor> timer_;
+    std::shared_ptr<Claim> claim_;        // null if there is no slot
     boost::system::error_code why_not_;   // written by who takes it off the list
     bool dropped_ = false;                // written by the timer's handler
     std::atomic<bool> published_{false};  // set twice: in the list, and by the timer's handler
