@@ -4,6 +4,7 @@
 #include <cofutures/error.hpp>
 #include <cofutures/detail/async_operation.hpp>
 #include <cofutures/detail/deadline.hpp>
+#include <cofutures/detail/initiate.hpp>
 #include <cofutures/detail/wait_deliver.hpp>
 #include <cofutures/detail/wait_futures.hpp>
 #include <cofutures/detail/wait_queue.hpp>
@@ -201,13 +202,14 @@ public:
             boost::asio::use_awaitable_t<>>
     auto next(CompletionToken&& token = CompletionToken()) {
         return boost::asio::async_initiate<CompletionToken, detail::NextSignature<F>>(
-            [](auto handler, std::shared_ptr<detail::AsyncStream<F>> source) {
+            detail::LambdaInitiation([](auto handler,
+                                        std::shared_ptr<detail::AsyncStream<F>> source) {
                 using Operation =
                     detail::AsyncOperation<detail::DeliverNext<F>, std::decay_t<decltype(handler)>>;
                 detail::DeliverNext<F> deliver{detail::Turn<F>(std::move(source))};
                 const auto event = deliver.turn.stream().queue().arrival();
                 Operation::start(*event, std::move(deliver), std::move(handler));
-            },
+            }),
             token,
             source_
         );

@@ -422,7 +422,7 @@ public:
     /// @param token    As for async_result(), which says what else it completes with.
     /// @throws InvalidStateError  on an empty handle.
     /// @thread_safety  As for async_wait().
-    /// @complexity     One allocation beside the timer's.
+    /// @complexity     One allocation beside the timer's, and one for a cancellation slot.
     /// @python         asyncio.wait_for(), which cancels what it waits for.
     template <
         class Rep,

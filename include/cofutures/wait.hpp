@@ -4,6 +4,7 @@
 #include <cofutures/as_completed.hpp>
 #include <cofutures/when_all.hpp>
 #include <cofutures/detail/deadline.hpp>
+#include <cofutures/detail/initiate.hpp>
 #include <cofutures/detail/wait_deliver.hpp>
 #include <cofutures/detail/wait_futures.hpp>
 #include <cofutures/detail/wait_set.hpp>
@@ -61,7 +62,7 @@ auto initiate_wait(std::vector<F> futures, ReturnWhen when, CompletionToken& tok
     const Goal goal = goal_of(when);
     DistinctFutures distinct(std::move(futures));
     return boost::asio::async_initiate<CompletionToken, WaitSignature<F>>(
-        [](auto handler, DistinctFutures<F> waited, Goal until) {
+        LambdaInitiation([](auto handler, DistinctFutures<F> waited, Goal until) {
             using Operation = AsyncOperation<DeliverPartition<F>, std::decay_t<decltype(handler)>>;
             auto owner = GoalEvent::start(waited.states, Waiter::Role::operation, until);
             GoalEvent& event = *owner;
@@ -70,7 +71,7 @@ auto initiate_wait(std::vector<F> futures, ReturnWhen when, CompletionToken& tok
                 DeliverPartition<F>{std::move(waited.futures), std::move(owner)},
                 std::move(handler)
             );
-        },
+        }),
         token,
         std::move(distinct),
         goal

@@ -153,6 +153,25 @@ BOOST_AUTO_TEST_CASE(works_with_as_tuple_and_deferred) {
     BOOST_TEST(sum == 3);
 }
 
+#ifndef COFUTURES_NO_AWAIT_SPECIALIZATION
+BOOST_AUTO_TEST_CASE(can_be_awaited_deferred) {
+    asio::io_context context;
+    Several several(1);
+    several.promises[0].set_result(1);
+    auto completed = cofutures::async_as_completed(several.futures);
+    int value = 0;
+    asio::co_spawn(
+        context,
+        [&]() -> asio::awaitable<void> {
+            value = (co_await completed.next(asio::deferred))->result();
+        },
+        asio::detached
+    );
+    context.run();
+    BOOST_TEST(value == 1);
+}
+#endif
+
 BOOST_AUTO_TEST_CASE(takes_mixed_types) {
     asio::io_context context;
     Promise<int> number;

@@ -28,6 +28,22 @@ namespace {
 
 std::vector<std::string> reported;
 
+// An executor that drops what it is given.
+struct DroppingExecutor {
+    bool operator==(const DroppingExecutor&) const noexcept = default;
+    template <class Fn>
+    void execute(const Fn& /*fn*/) const {}
+};
+
+// One that takes nothing.
+struct FullExecutor {
+    bool operator==(const FullExecutor&) const noexcept = default;
+    template <class Fn>
+    void execute(const Fn& /*fn*/) const {
+        throw std::length_error("no room");
+    }
+};
+
 void record(std::exception_ptr error) noexcept {
     try {
         std::rethrow_exception(std::move(error));
@@ -221,6 +237,46 @@ BOOST_AUTO_TEST_CASE(on_an_executor_run_there_and_keep_it_working) {
     BOOST_TEST(calls == 1);
     context.run();
     BOOST_TEST(calls == 2);
+}
+
+BOOST_AUTO_TEST_CASE(on_an_executor_that_drops_them_are_freed) {
+    ObjectCounts counts;
+    Promise<int> promise;
+    const auto future = promise.get_future();
+    future.add_done_callback(DroppingExecutor(), [part = Observed(counts)] {
+        BOOST_ERROR("the executor drops it");
+    });
+    BOOST_TEST(counts.live() == 1);
+    promise.set_result(1);
+    BOOST_TEST(counts.live() == 0);
+    BOOST_TEST(future.result() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(on_a_context_that_ends_before_they_ran_are_freed) {
+    ObjectCounts counts;
+    Promise<Observed> promise;
+    {
+        boost::asio::io_context context;
+        promise.get_future().add_done_callback(context.get_executor(), [part = Observed(counts)] {
+            BOOST_ERROR("nobody runs the context");
+        });
+        promise.set_result(Observed(counts));
+        promise = Promise<Observed>();
+        BOOST_TEST(counts.live() == 2);  // the posted callback holds the value by its future
+    }
+    BOOST_TEST(counts.live() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(on_an_executor_that_throws_are_reported) {
+    Promise<int> promise;
+    const auto future = promise.get_future();
+    reported.clear();
+    int calls = 0;
+    future.add_done_callback(FullExecutor(), [] {});
+    future.add_done_callback([&] { ++calls; });
+    promise.set_result(1);
+    BOOST_TEST(reported == std::vector<std::string>{"no room"}, boost::test_tools::per_element());
+    BOOST_TEST(calls == 1);
 }
 
 BOOST_AUTO_TEST_CASE(errors_go_to_the_installed_handler_and_null_restores_the_default) {

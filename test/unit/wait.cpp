@@ -15,7 +15,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
@@ -424,6 +426,56 @@ BOOST_AUTO_TEST_CASE(works_with_awaitable_as_tuple_use_future_and_deferred) {
     BOOST_TEST(finished);
     BOOST_TEST(calls == 2);
     BOOST_TEST(future.get().done.size() == 2u);
+}
+
+#ifndef COFUTURES_NO_AWAIT_SPECIALIZATION
+BOOST_AUTO_TEST_CASE(can_be_awaited_deferred) {
+    asio::io_context context;
+    Several several(1);
+    several.promises[0].set_result(1);
+    std::size_t done = 0;
+    const auto coroutine = [&]() -> asio::awaitable<void> {
+        const auto found =
+            co_await cofutures::async_wait(several.futures, ALL_COMPLETED, asio::deferred);
+        done = found.done.size();
+    };
+    asio::co_spawn(context, coroutine, asio::detached);
+    context.run();
+    BOOST_TEST(done == 1u);
+}
+#endif
+
+BOOST_AUTO_TEST_CASE(counts_duplicates_once) {
+    asio::io_context context;
+    Several several(2);
+    several.promises[0].set_result(1);
+    const Futures futures{several.futures[0], several.futures[1], several.futures[0]};
+    auto found = cofutures::async_wait(
+        futures, FIRST_COMPLETED, asio::bind_executor(context, asio::use_future)
+    );
+    context.run();
+    const auto [done, not_done] = found.get();
+    BOOST_CHECK((done == Futures{several.futures[0]}));
+    BOOST_CHECK((not_done == Futures{several.futures[1]}));
+}
+
+BOOST_AUTO_TEST_CASE(gives_way_to_a_timer) {
+    using namespace asio::experimental::awaitable_operators;
+    asio::io_context context;
+    Several several(2);
+    several.promises[0].set_result(1);
+    bool timed_out = false;
+    const auto coroutine = [&]() -> asio::awaitable<void> {
+        asio::steady_timer timer(context, 1ms);
+        const auto winner = co_await (
+            cofutures::async_wait(several.futures) || timer.async_wait(asio::use_awaitable)
+        );
+        timed_out = winner.index() == 1;
+    };
+    asio::co_spawn(context, coroutine, asio::detached);
+    context.run();
+    BOOST_TEST(timed_out);
+    several.promises[1].set_result(1);
 }
 
 BOOST_AUTO_TEST_CASE(takes_mixed_types_in_braces) {

@@ -19,6 +19,13 @@ namespace cofutures::detail {
 /// Marks what starts an operation of this library.
 struct Initiation {};
 
+/// The same of a lambda.
+template <class Fn>
+struct LambdaInitiation : Initiation, Fn {
+    explicit LambdaInitiation(Fn fn) : Fn(std::move(fn)) {}
+    using Fn::operator();
+};
+
 /// A duration that has not begun to run.
 class Timeout {
 public:

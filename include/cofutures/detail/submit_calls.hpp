@@ -4,6 +4,7 @@
 #include <cofutures/task_options.hpp>
 #include <cofutures/detail/async_operation.hpp>
 #include <cofutures/detail/coroutine_task.hpp>
+#include <cofutures/detail/initiate.hpp>
 #include <cofutures/detail/task.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -193,7 +194,8 @@ private:
     template <class R, class CompletionToken, class T>
     auto initiate_submit(CompletionToken& token, boost::intrusive_ptr<T> task) {
         return boost::asio::async_initiate<CompletionToken, void(std::exception_ptr, Future<R>)>(
-            [](auto handler, SubmitCalls* self, boost::intrusive_ptr<T> submitted) {
+            LambdaInitiation([](auto handler, SubmitCalls* self, boost::intrusive_ptr<T> submitted
+                             ) {
                 auto future = FutureAccess::make(*submitted);
                 Future<void> taken;
                 try {
@@ -210,7 +212,7 @@ private:
                     DeliverSubmitted<R>{std::move(taken), std::move(future)},
                     std::move(handler)
                 );
-            },
+            }),
             token,
             this,
             std::move(task)

@@ -104,25 +104,29 @@ private:
         allocator_type allocator_;
     };
 
+    /// The right to take the operation off the list, of the timer and the slot: the first to claim
+    /// it may ask the list. Outlives the operation in the slot, which must not touch what ran out
+    /// of time and is gone.
+    using Claim = std::atomic<bool>;
+
     /// As AsyncOperation::Abort.
     class Abort {
     public:
         Abort(StateBase& state, TimedOperation& operation)
-            : state_(&state), operation_(&operation) {}
+            : state_(&state), operation_(&operation), claim_(operation.claim_) {}
 
         void operator()(boost::asio::cancellation_type type) {
             using boost::asio::cancellation_type;
             constexpr auto accepted =
                 cancellation_type::terminal | cancellation_type::partial | cancellation_type::total;
-            if ((type & accepted) == cancellation_type::none || operation_ == nullptr) {
+            if ((type & accepted) == cancellation_type::none ||
+                claim_->exchange(true, std::memory_order_acq_rel)) {
                 return;
             }
+            // To locals: what completes may give the slot, and with it this object, to another use.
             const StatePtr state = std::move(state_);
-            TimedOperation* operation = std::exchange(operation_, nullptr);
+            TimedOperation* operation = operation_;
             if (state->remove(*operation)) {
-                if constexpr (requires { operation->deliver_.abort(*state); }) {
-                    operation->deliver_.abort(*state);
-                }
                 operation->why_not_ = boost::asio::error::operation_aborted;
                 operation->timer_.cancel();
                 operation->leave();
@@ -132,6 +136,7 @@ private:
     private:
         StatePtr state_;
         TimedOperation* operation_;
+        std::shared_ptr<Claim> claim_;
     };
 
     TimedOperation(StateBase& state, Deliver deliver, Handler handler)
@@ -200,8 +205,10 @@ private:
     }
 
     void expire() noexcept {
-        const StatePtr state = state_;
-        if (state->remove(*this)) {
+        if (claim_ != nullptr && claim_->exchange(true, std::memory_order_acq_rel)) {
+            return;
+        }
+        if (state_->remove(*this)) {
             why_not_ = boost::asio::error::timed_out;
             leave();  // for the list
         }
@@ -248,6 +255,7 @@ private:
     Handler handler_;
     boost::asio::executor_work_guard<AsioExecutor> work_;
     OperationTimer<AsioExecutor> timer_;
+    std::shared_ptr<Claim> claim_;        // null if there is no slot
     boost::system::error_code why_not_;   // written by who takes it off the list
     bool dropped_ = false;                // written by the timer's handler
     std::atomic<bool> published_{false};  // set twice: in the list, and by the timer's handler
@@ -270,6 +278,7 @@ void TimedOperation<Deliver, Handler>::start(
     }
     if (slot.is_connected()) {
         try {
+            operation->claim_ = std::make_shared<Claim>(false);
             slot.template emplace<Abort>(state, *operation);
         } catch (...) {
             operation->destroy(memory);
