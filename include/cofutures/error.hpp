@@ -130,6 +130,8 @@ struct COFUTURES_EXPORT WorkerExit {
     std::optional<int> signal;
     /// Name of the task that it was running; empty when it was idle.
     std::string task;
+    /// Which run of that task it was, from 1 on; 0 when it was idle.
+    int attempt = 0;
 
     /// Says it in words, such as `worker 4711 was ended by signal 9 (Killed) while running
     /// "resize"`.

@@ -51,6 +51,9 @@ std::string WorkerExit::describe() const {
         text += " ended in an unknown way";
     }
     text += task.empty() ? std::string(" while idle") : " while running \"" + task + "\"";
+    if (attempt > 1) {
+        text += " (run " + std::to_string(attempt) + ')';
+    }
     return text;
 }
 

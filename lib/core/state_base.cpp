@@ -297,8 +297,12 @@ bool StateBase::wait(const Deadline& deadline) {
     }
     // A wait with a deadline ends by itself.
     std::optional<WaitEdge> edge;
-    if (worker != nullptr && !deadline) {
-        edge.emplace(*worker, *this);
+    if (!deadline) {
+        if (worker != nullptr) {
+            edge.emplace(*worker, *this);
+        } else {
+            refuse_endless_wait(*this);
+        }
     }
     BlockingWaiter waiter;
     if (!add(waiter)) {

@@ -33,9 +33,22 @@ public:
     /// Makes the calling thread fit to run tasks for a short while, as a worker's initializer does.
     virtual void prepare_substitute() = 0;
 
+    /// Whether a worker that waits for one of its tasks may run it in place. If not, its tasks wait
+    /// for its workers also when they have begun.
+    [[nodiscard]] virtual bool runs_in_place() const noexcept { return true; }
+
+    /// Whether its tasks end only if the calling thread goes on, which is none of its workers.
+    [[nodiscard]] virtual bool needs_this_thread() const noexcept { return false; }
+
+    /// What a message calls a worker that runs no task.
+    [[nodiscard]] virtual const char* worker_label() const noexcept { return "a task"; }
+
 protected:
     TaskPool() = default;
     ~TaskPool() override = default;
+
+    /// For the destructor of a pool without workers: waits until nobody looks at it.
+    static void leave_graph() noexcept;
 
 private:
     friend class WorkerContext;

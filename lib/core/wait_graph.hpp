@@ -10,6 +10,11 @@ namespace cofutures::detail {
 /// @returns Whether it ran one.
 bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker);
 
+/// For a wait without a deadline on a thread that is no worker.
+///
+/// @throws DeadlockError  if what is awaited can end on the calling thread only.
+void refuse_endless_wait(StateBase& awaited);
+
 /// The calling worker waits without a deadline, as long as this object lives.
 ///
 /// All such waits of the process make a graph: a worker waits for a future, whose task runs on a

@@ -11,7 +11,7 @@
 namespace cofutures::process {
 
 /// Changes whenever a frame or a message changes.
-constexpr std::uint32_t protocol_version = 1;
+constexpr std::uint32_t protocol_version = 2;
 
 /// First word of a worker.
 struct Hello {

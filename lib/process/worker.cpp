@@ -3,6 +3,7 @@
 #include <cofutures/codec.hpp>
 #include <cofutures/freeze_support.hpp>
 
+#include "process/claim_table.hpp"
 #include "process/exception_codec.hpp"
 #include "process/frame.hpp"
 #include "process/image.hpp"
@@ -10,13 +11,17 @@
 #include "process/pipe_io.hpp"
 
 #include <cerrno>
+#include <array>
 #include <charconv>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -39,7 +44,8 @@ constexpr int orphaned = 125;
 /// would be in the way of a task that counts them, or takes the numbers of closed standard streams.
 class Worker {
 public:
-    Worker(int in, int out) noexcept : in_(in), out_(out) {}
+    Worker(int in, int out, ClaimTable claims) noexcept
+        : in_(in), out_(out), claims_(std::move(claims)) {}
 
     /// Serves until it is told to stop. Ends the process when the pool has died.
     void serve() {
@@ -49,7 +55,9 @@ public:
                 if (frame->kind == FrameKind::stop) {
                     return;
                 }
-                run(*frame);
+                if (claims_.begin(++tasks_)) {  // else the pool took it back
+                    run(*frame);
+                }
             }
             receive();
         }
@@ -82,6 +90,7 @@ private:
     }
 
     void run(const Frame& frame) {
+        const auto begun = std::chrono::steady_clock::now();
         answer_.clear();
         std::string name = "a task";
         try {
@@ -105,6 +114,8 @@ private:
             );
             close_frame(answer_, opened);
         }
+        set_run_time(answer_, 0, std::chrono::steady_clock::now() - begun);
+        // At once: a worker that dies has sent what came of all the tasks before.
         send(answer_);
         if (answer_.capacity() > kept_capacity) {
             answer_ = {};
@@ -115,6 +126,8 @@ private:
 
     const int in_;
     const int out_;
+    ClaimTable claims_;
+    std::uint64_t tasks_ = 0;  // received
     FrameReader reader_;
     std::vector<std::byte> answer_;
 };
@@ -129,17 +142,25 @@ void end_with_the_pool(int in) {
     }
 }
 
-bool parse_descriptors(const char* word, int& in, int& out) {
-    const char* end = word + std::strlen(word);
-    const auto first = std::from_chars(word, end, in);
-    if (first.ec != std::errc() || first.ptr == end || *first.ptr != ',') {
-        return false;
+/// What the command line says: where tasks come in, where results go out, and who begins what.
+using Descriptors = std::array<int, 3>;
+
+bool parse_descriptors(const char* word, Descriptors& descriptors) {
+    const char* const end = word + std::strlen(word);
+    for (int& descriptor : descriptors) {
+        const auto parsed = std::from_chars(word, end, descriptor);
+        const bool is_last = &descriptor == &descriptors.back();
+        if (parsed.ec != std::errc() || (parsed.ptr == end) != is_last ||
+            (!is_last && *parsed.ptr != ',')) {
+            return false;
+        }
+        word = parsed.ptr + 1;
     }
-    const auto second = std::from_chars(first.ptr + 1, end, out);
-    return second.ec == std::errc() && second.ptr == end;
+    return true;
 }
 
-[[noreturn]] void serve_as_worker(int in, int out) {
+[[noreturn]] void serve_as_worker(const Descriptors& descriptors) {
+    const auto [in, out, claims] = descriptors;
     // What a task starts must not hold the pipes, nor take itself for a worker.
     fcntl(in, F_SETFD, FD_CLOEXEC);
     fcntl(out, F_SETFD, FD_CLOEXEC);
@@ -149,14 +170,16 @@ bool parse_descriptors(const char* word, int& in, int& out) {
         const AllSignalsBlocked inherited;
         std::thread(end_with_the_pool, in).detach();  // lives as long as the process, and ends it
     }
-    Worker(in, out).serve();
+    Worker(in, out, ClaimTable::open(FileDescriptor(claims))).serve();
     std::exit(EXIT_SUCCESS);  // NOLINT(concurrency-mt-unsafe): as returning from main
 }
 
 }  // namespace
 
-std::vector<std::string> worker_arguments(int in, int out) {
-    return {std::string(worker_word), std::to_string(in) + ',' + std::to_string(out)};
+std::vector<std::string> worker_arguments(int in, int out, int claims) {
+    return {
+        std::string(worker_word),
+        std::to_string(in) + ',' + std::to_string(out) + ',' + std::to_string(claims)};
 }
 
 bool is_unserved_worker() {
@@ -166,12 +189,11 @@ bool is_unserved_worker() {
 }  // namespace process
 
 void freeze_support(int argc, char** argv) noexcept {
-    int in = -1;
-    int out = -1;
+    process::Descriptors descriptors{};
     if (argc == 3 && argv[1] == process::worker_word &&
-        process::parse_descriptors(argv[2], in, out)) {
+        process::parse_descriptors(argv[2], descriptors)) {
         try {
-            process::serve_as_worker(in, out);
+            process::serve_as_worker(descriptors);
         } catch (const std::exception& error) {
             std::fprintf(stderr, "cofutures: a worker process failed: %s\n", error.what());
             std::_Exit(EXIT_FAILURE);

@@ -8,7 +8,6 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
@@ -21,9 +20,13 @@ namespace cofutures::process {
 using boost::system::error_code;
 
 WorkerChannel::WorkerChannel(
-    boost::asio::readable_pipe from_worker, boost::asio::writable_pipe to_worker, ChildProcess child
+    boost::asio::readable_pipe from_worker,
+    boost::asio::posix::stream_descriptor to_worker,
+    ClaimTable claims,
+    ChildProcess child
 )
-    : to_worker_(std::move(to_worker)),
+    : claims_(std::move(claims)),
+      to_worker_(std::move(to_worker)),
       from_worker_(std::move(from_worker)),
       child_(std::move(child)) {}
 
@@ -36,9 +39,13 @@ WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerC
     SpawnRequest request;
     request.program = command.program;
     request.launcher = command.launcher;
-    request.arguments = worker_arguments(in, out);
+    auto [claims, shared] = ClaimTable::make();
+    request.arguments = worker_arguments(in, out, shared.get());
     request.environment = {{worker_variable, "1"}};
     request.keep_open = {in, out};
+    if (shared.get() >= 0) {
+        request.keep_open.push_back(shared.get());
+    }
     for (const int descriptor : {to_worker.write_end.get(), from_worker.read_end.get()}) {
         error_code error;
         set_non_blocking(descriptor, error);
@@ -49,10 +56,12 @@ WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerC
     ChildProcess child(executor, request);
     boost::asio::readable_pipe reading(executor, from_worker.read_end.get());
     from_worker.read_end.release();
-    boost::asio::writable_pipe writing(executor, to_worker.write_end.get());
+    boost::asio::posix::stream_descriptor writing(executor, to_worker.write_end.get());
     to_worker.write_end.release();
     return std::shared_ptr<WorkerChannel>(
-        new WorkerChannel(std::move(reading), std::move(writing), std::move(child))
+        new WorkerChannel(
+            std::move(reading), std::move(writing), std::move(claims), std::move(child)
+        )
     );
 }
 
@@ -81,12 +90,19 @@ void WorkerChannel::end() noexcept {
 // --- writing ------------------------------------------------------------------------------------
 
 void WorkerChannel::enqueue(std::vector<std::byte> frame) {
-    const std::lock_guard lock(mutex_);
-    if (outbox_.empty()) {
-        outbox_ = std::move(frame);
-    } else {
-        outbox_.insert(outbox_.end(), frame.begin(), frame.end());
+    {
+        const std::lock_guard lock(mutex_);
+        if (outbox_.empty()) {
+            outbox_ = std::move(frame);
+            return;
+        }
     }
+    enqueue(std::span<const std::byte>(frame));
+}
+
+void WorkerChannel::enqueue(std::span<const std::byte> frame) {
+    const std::lock_guard lock(mutex_);
+    outbox_.insert(outbox_.end(), frame.begin(), frame.end());
 }
 
 // Takes what has been enqueued; false, and nobody is writing any more, if there is nothing.
@@ -111,30 +127,40 @@ void WorkerChannel::flush() {
 // By whoever set writing_.
 void WorkerChannel::go_on_writing() {
     while (next_batch()) {
-        error_code error;
-        const std::span<const std::byte> batch(batch_);
-        written_ = write_now(to_worker_.native_handle(), batch, error);
-        if (error == boost::asio::error::would_block) {
+        if (!write_batch()) {
             boost::asio::post(to_worker_.get_executor(), [self = shared_from_this()] {
                 self->write_rest();
             });
             return;
         }
-        // Any other error: the worker is dead or dying, which the reading side reports.
     }
 }
 
-// On the executor's thread, which blocks SIGPIPE.
+// False if the pipe is full.
+bool WorkerChannel::write_batch() {
+    error_code error;
+    const auto rest = std::span<const std::byte>(batch_).subspan(written_);
+    written_ += write_now(to_worker_.native_handle(), rest, error);
+    // Any other error: the worker is dead or dying, which the reading side reports.
+    return error != boost::asio::error::would_block;
+}
+
+// On the executor's thread. It does not leave the writing to Asio, as SIGPIPE may not be blocked on
+// a thread that is the caller's.
 void WorkerChannel::write_rest() {
     if (exit_) {
         return;
     }
-    boost::asio::async_write(
-        to_worker_,
-        boost::asio::buffer(batch_.data() + written_, batch_.size() - written_),
-        [self = shared_from_this()](error_code error, std::size_t) {
-            if (!error) {
+    to_worker_.async_wait(
+        boost::asio::posix::stream_descriptor::wait_write,
+        [self = shared_from_this()](error_code error) {
+            if (error) {
+                return;
+            }
+            if (self->write_batch()) {
                 self->go_on_writing();
+            } else {
+                self->write_rest();
             }
         }
     );
