@@ -136,8 +136,8 @@ struct COFUTURES_EXPORT WorkerExit {
     /// The last lines, 4 KiB at most, of its error stream; empty unless the pool reads that, as it
     /// does for ProcessPoolOptions::on_worker_output.
     std::string stderr_tail{};
-    /// Which run of the task it was, from 1: greater if the task was begun again.
-    int attempt = 1;
+    /// Which run of that task it was, from 1 on; 0 when it was idle.
+    int attempt = 0;
 
     /// Says it in words, such as `worker 4711 was ended by signal 9 (Killed) while running
     /// "resize"`, and below, if something is known of it, what it wrote last.

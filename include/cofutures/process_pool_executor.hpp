@@ -7,6 +7,11 @@
 #include <cofutures/process_pool_options.hpp>
 #include <cofutures/detail/remote_task.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/execution/executor.hpp>
+#include <boost/asio/is_executor.hpp>
+
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -47,26 +52,49 @@ class ProcessPool;
 /// and results are copied by `Codec`: most types need nothing, see <cofutures/codec.hpp>. A
 /// reference arrives as a value. Anything else does not compile.
 ///
-/// **Workers** start on demand, one when a call finds none idle. Each has one task at a time, so
-/// `running()` means that a worker runs it, and what has not begun can be cancelled. A worker
-/// inherits no descriptor but its pipes and the standard streams, leads a process group of its own,
-/// and ends when this process does, even by SIGKILL. It meets the signals of a fresh program. A
-/// process that a task leaves behind lives on after a worker that ended by itself, and dies with
-/// one that is killed.
+/// **Workers** start on demand, one when a call finds none idle. A worker runs one task at a time;
+/// `running()` means that it does, and what has not begun can be cancelled. Only calls that prove
+/// to take less than a fifth of a millisecond are sent ahead to a busy worker, so many as it does
+/// in a millisecond; they count as running then, up to about a millisecond early, and are taken
+/// back from a worker that does not get on. A worker inherits no descriptor but its pipes and the
+/// standard streams, leads a process group of its own, and ends when this process does, even by
+/// SIGKILL. It meets the signals of a fresh program. A process that a task leaves behind lives on
+/// after a worker that ended by itself, and dies with one that is killed.
 ///
 /// **Failure.** What a task throws arrives as the same type if that is one of the standard
 /// library's or of this library's, else as RemoteError. If a worker dies the pool is broken: every
-/// pending future gets a BrokenProcessPool of its own, later submits throw one. The same if no
-/// worker can be started, or if the pool itself runs out of memory: then the cause is nested. A
-/// worker that cannot be started while others live is done without.
+/// pending future gets a BrokenProcessPool of its own, later submits throw one. With
+/// `WorkerDeath::replace` only the task that the worker ran fails, with WorkerDiedError, or is run
+/// again, as its TaskOptions::retries says; a future is pending between two runs. The pool is
+/// broken also if no worker can be started, or if the pool itself runs out of memory: then the
+/// cause is nested. A worker that cannot be started while others live is done without. When workers
+/// are replaced and die before they are ready, others are started ever more slowly; the pool is
+/// broken after five in a row, if no other worker is ready.
+///
+/// **Time.** TaskOptions::timeout counts from when the task is sent to a worker that is idle. One
+/// that overruns it gets TaskTimeoutError, if its result was not read before; its worker is ended,
+/// with what it has started, and replaced. That breaks no pool, and no such task is run again.
+///
+/// **Room.** With ProcessPoolOptions::max_queue so many tasks wait beside those that workers can
+/// take at once. A chunk of a map is one task. Callbacks of the pool's futures, and threads that
+/// are known to run the pool's io_context, never wait for room: they go over the bound.
 ///
 /// **Threads.** One thread, started with the first submit, reads what workers send; it ends futures
 /// and so runs their callbacks. A callback that takes long holds up results, and one that waits for
-/// another future of the same pool waits for ever. It may submit, shut down without waiting, and
-/// destroy the pool, which then ends by itself. This program's signal handlers never run on that
-/// thread.
+/// another future of the same pool gets DeadlockError. It may submit, shut down without waiting,
+/// and destroy the pool, which then ends by itself. This program's signal handlers never run on
+/// that thread.
 ///
-/// **Lifetime.** The destructor waits for all that was submitted, unless it runs inside a callback.
+/// **On an io_context.** A pool that is made with an Asio executor has no thread: workers are
+/// started, read and ended, and callbacks run, by whoever runs that executor, one handler at a
+/// time. Somebody must run it. A thread that runs it must not wait for the pool: `result()` without
+/// a timeout and shutdown(true) throw DeadlockError there, where Asio knows it; await futures, and
+/// async_shutdown(). The destructor does not wait: what was submitted still runs, as long as the
+/// context does. If the context is destroyed first, futures that are pending get BrokenProcessPool,
+/// and workers are killed.
+///
+/// **Lifetime.** The destructor waits for all that was submitted, unless it runs inside a callback,
+/// or the pool has no thread of its own.
 /// Futures outlive the pool.
 ///
 /// @thread_safety  Shared objects: safe, but for destroying.
@@ -92,7 +120,30 @@ public:
     /// @throws Error                  in a worker process that has not reached freeze_support().
     explicit ProcessPoolExecutor(ProcessPoolOptions options);
 
-    /// Waits until all that was submitted has run: shutdown(true).
+    /// Makes a pool without a thread of its own: what it would do runs on an Asio executor.
+    ///
+    /// The context has work from the first submit until the pool is shut down and all workers have
+    /// ended. See "On an io_context" above.
+    ///
+    /// @param executor  An io_context's, a strand, an `asio::thread_pool`'s; any number of threads.
+    /// @throws std::invalid_argument  for a bad option, in Python's words.
+    /// @throws Error                  in a worker process that has not reached freeze_support().
+    template <class AsioExecutorType>
+    requires(
+        (boost::asio::is_executor<AsioExecutorType>::value ||
+         boost::asio::execution::is_executor<AsioExecutorType>::value) &&
+        std::constructible_from<boost::asio::any_io_executor, const AsioExecutorType&>
+    ) explicit ProcessPoolExecutor(
+        const AsioExecutorType& executor, ProcessPoolOptions options = {}
+    )
+        : ProcessPoolExecutor(
+              boost::asio::any_io_executor(executor),
+              running_check(executor),
+              std::move(options)
+          ) {}
+
+    /// Waits until all that was submitted has run: shutdown(true). With the caller's executor it
+    /// does not wait.
     ~ProcessPoolExecutor() override;
 
     using SubmitCalls::submit;
@@ -142,10 +193,32 @@ public:
 protected:
     [[nodiscard]] std::shared_ptr<detail::TaskSink> task_sink() override;
     void enqueue(detail::StatePtr task) override;
+    bool try_enqueue(detail::StatePtr task) override;
+    Future<void> enqueue_when_room(detail::StatePtr task) override;
     Future<void> begin_shutdown(bool cancel_futures) override;
 
 private:
+    ProcessPoolExecutor(
+        boost::asio::any_io_executor executor,
+        std::function<bool()> is_inside,
+        ProcessPoolOptions options
+    );
+
     bool shutdown_until(const detail::Deadline& deadline, bool cancel_futures) override;
+
+    // Asks an executor whether the calling thread runs it; empty if it cannot tell.
+    template <class AsioExecutorType>
+    static std::function<bool()> running_check(const AsioExecutorType& executor) {
+        if constexpr (requires {
+                          { executor.running_in_this_thread() } -> std::convertible_to<bool>;
+                      }) {
+            return [executor] {
+                return executor.running_in_this_thread();
+            };
+        } else {
+            return {};
+        }
+    }
 
     std::shared_ptr<process::ProcessPool> pool_;
 };

@@ -1,5 +1,7 @@
 #include <cofutures/detail/map_job.hpp>
 
+#include <cofutures/error.hpp>
+
 #include "core/completion_scope.hpp"
 #include "core/spin.hpp"
 
@@ -31,7 +33,7 @@ MapSlot* MapJob::next(const Deadline& deadline) {
 
 // Does what can be done before sleeping; says whether `ready()` came true.
 template <class Ready>
-bool MapJob::look_until(Ready ready, const Deadline& deadline) noexcept {
+bool MapJob::look_until(Ready ready, const Deadline& deadline) {
     if (ready()) {
         return true;
     }
@@ -44,7 +46,16 @@ bool MapJob::look_until(Ready ready, const Deadline& deadline) noexcept {
         while (!ready() && !has_passed(deadline) && help()) {
         }
     }
-    return spin_until(ready);
+    if (spin_until(ready)) {
+        return true;
+    }
+    if (!deadline && sink_->is_remote() && sink_->runs_this_thread()) {
+        throw DeadlockError(
+            "a map over worker processes was read on the very thread that is to bring the results; "
+            "read it on another one"
+        );
+    }
+    return false;
 }
 
 // Sleeps until `woken()`, which whoever makes it true says by wake(); false if the deadline came

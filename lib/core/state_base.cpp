@@ -377,8 +377,12 @@ bool StateBase::wait(const Deadline& deadline) {
     }
     // A wait with a deadline ends by itself.
     std::optional<WaitEdge> edge;
-    if (worker != nullptr && !deadline) {
-        edge.emplace(*worker, *this);
+    if (!deadline) {
+        if (worker != nullptr) {
+            edge.emplace(*worker, *this);
+        } else {
+            refuse_endless_wait(*this);
+        }
     }
     const BlockedWorker blocked(worker);
     BlockingWaiter waiter;

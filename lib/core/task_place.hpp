@@ -38,20 +38,33 @@ struct TaskCounts {
 };
 
 /// A pool whose workers run tasks of its queue, and may run one that they wait for in place.
-class TaskPool : public TaskPlace, public TaskAccount {
+class TaskPool : public TaskPlace {
 public:
+    /// Who counts the tasks that its workers run; null if they count for nobody.
+    [[nodiscard]] virtual const TaskAccount* account() const noexcept { return nullptr; }
+
     /// How many workers it can have at the most.
     [[nodiscard]] virtual std::size_t most_workers() const noexcept = 0;
 
     /// Makes the calling thread fit to run tasks for a short while, as a worker's initializer does.
-    virtual void begin_substitute() = 0;
+    virtual void begin_substitute() {}
     /// Takes that back, as a worker's finalizer does.
-    virtual void end_substitute() noexcept = 0;
+    virtual void end_substitute() noexcept {}
 
     /// A worker is about to block, and does so until the second call: others may have to do its
     /// work.
-    virtual void worker_blocks() noexcept = 0;
-    virtual void worker_goes_on() noexcept = 0;
+    virtual void worker_blocks() noexcept {}
+    virtual void worker_goes_on() noexcept {}
+
+    /// Whether a worker that waits for one of its tasks may run it in place. If not, its tasks wait
+    /// for its workers also when they have begun.
+    [[nodiscard]] virtual bool runs_in_place() const noexcept { return true; }
+
+    /// Whether its tasks end only if the calling thread goes on, which is none of its workers.
+    [[nodiscard]] virtual bool needs_this_thread() const noexcept { return false; }
+
+    /// What a message calls a worker that runs no task.
+    [[nodiscard]] virtual const char* worker_label() const noexcept { return "a task"; }
 
 protected:
     TaskPool() = default;
@@ -60,6 +73,8 @@ protected:
     /// What all workers have done, those that are gone too. Each worker's numbers belong to one
     /// moment; the moments differ.
     [[nodiscard]] TaskCounts count_tasks() const;
+    /// For the destructor of a pool without workers: waits until nobody looks at it.
+    static void leave_graph() noexcept;
 
 private:
     friend class WorkerContext;

@@ -28,7 +28,8 @@ thread_local constinit const char* stack_base = nullptr;
 /// A search for the calling worker in what `awaited` depends on. Under graph_mutex.
 class WaitGraph {
 public:
-    explicit WaitGraph(const WorkerContext& caller) : caller_(caller) {}
+    /// @param caller  Null for a thread that is no worker.
+    explicit WaitGraph(const WorkerContext* caller) : caller_(caller) {}
 
     /// Whether `future` cannot end before the calling worker goes on.
     bool is_stuck(const StatePtr& start) {
@@ -61,10 +62,14 @@ public:
     }
 
     [[nodiscard]] std::string describe() const {
-        std::string text = "the wait would never end: " + label(caller_);
+        std::string text = "the wait would never end: ";
+        if (path_.empty()) {
+            return text + "it blocks a thread of the very context that is to end it; co_await the "
+                          "future, or wait on another thread";
+        }
+        text += label(*caller_);
         for (auto it = path_.rbegin(); it != path_.rend(); ++it) {
-            text += *it == &caller_ ? ", which waits for " + label(caller_)
-                                    : ", which waits for " + label(**it);
+            text += ", which waits for " + label(**it);
         }
         return text;
     }
@@ -81,6 +86,9 @@ private:
             return is_stuck(*worker);
         }
         const auto& pool = static_cast<const TaskPool&>(*place);
+        if (pool.needs_this_thread()) {
+            return true;
+        }
         return pool.workers_.size() >= pool.most_workers() &&
                std::ranges::all_of(pool.workers_, [this](const WorkerContext* worker) {
                    return is_stuck(*worker);
@@ -88,7 +96,7 @@ private:
     }
 
     bool is_stuck(const WorkerContext& worker) {
-        if (&worker == &caller_) {
+        if (&worker == caller_) {
             found(worker);
             return true;
         }
@@ -105,17 +113,18 @@ private:
     }
 
     static std::string label(const WorkerContext& worker) {
-        return worker.task_ == nullptr ? std::string("a task") : '"' + worker.task_->label() + '"';
+        return worker.task_ == nullptr ? std::string(worker.pool().worker_label())
+                                       : '"' + worker.task_->label() + '"';
     }
 
-    const WorkerContext& caller_;
+    const WorkerContext* const caller_;
     std::set<const WorkerContext*> visited_;
     std::set<const WorkerContext*> known_stuck_;
     std::vector<const WorkerContext*> path_;  // from the caller back to what it waits for
 };
 
 WorkerContext::WorkerContext(TaskPool& pool, std::string name, bool substitute)
-    : pool_(pool), account_(&pool), name_(std::move(name)), substitute_(substitute) {
+    : pool_(pool), account_(pool.account()), name_(std::move(name)), substitute_(substitute) {
     const char here = 0;
     stack_base = &here;  // NOLINT: an address to measure from, never looked at
     const std::lock_guard lock(graph_mutex);
@@ -222,7 +231,8 @@ bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker) {
         }
         Dependencies needs = future->dependencies();
         if (needs.futures.empty()) {
-            if (future->place() != &worker.pool() || future->phase() != Phase::pending) {
+            if (future->place() != &worker.pool() || !worker.pool().runs_in_place() ||
+                future->phase() != Phase::pending) {
                 return false;
             }
             if (worker.is_deep()) {
@@ -245,9 +255,21 @@ bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker) {
     }
 }
 
+void TaskPool::leave_graph() noexcept {
+    const std::lock_guard lock(graph_mutex);
+}
+
+void refuse_endless_wait(StateBase& awaited) {
+    const std::lock_guard lock(graph_mutex);
+    WaitGraph graph(nullptr);
+    if (graph.is_stuck(StatePtr(&awaited))) {
+        throw DeadlockError(graph.describe());
+    }
+}
+
 WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited) : worker_(worker) {
     const std::lock_guard lock(graph_mutex);
-    WaitGraph graph(worker);
+    WaitGraph graph(&worker);
     if (graph.is_stuck(StatePtr(&awaited))) {
         throw DeadlockError(graph.describe());
     }

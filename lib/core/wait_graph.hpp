@@ -13,6 +13,10 @@ bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker);
 /// Keep the graph from being changed, for a fork in between. By the same thread.
 void lock_wait_graph() noexcept;
 void unlock_wait_graph() noexcept;
+/// For a wait without a deadline on a thread that is no worker.
+///
+/// @throws DeadlockError  if what is awaited can end on the calling thread only.
+void refuse_endless_wait(StateBase& awaited);
 
 /// The calling worker waits without a deadline, as long as this object lives.
 ///

@@ -57,6 +57,11 @@ class MessageBlocks final : public detail::BlockStore {
 public:
     /// @param arena  Null: nothing can be put.
     explicit MessageBlocks(std::shared_ptr<BlockArena> arena) noexcept : arena_(std::move(arena)) {}
+    MessageBlocks(MessageBlocks&& other) noexcept
+        : arena_(std::move(other.arena_)),
+          places_(std::exchange(other.places_, {})),
+          shared_(std::exchange(other.shared_, {})) {}
+    MessageBlocks& operator=(MessageBlocks&&) = delete;
     ~MessageBlocks();
 
     std::optional<std::uint64_t> put(std::span<const std::byte> bytes) override;

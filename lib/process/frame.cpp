@@ -16,17 +16,20 @@ namespace {
 constexpr std::size_t task_id_offset = 8;
 constexpr std::size_t kind_offset = 16;
 constexpr std::size_t reserved_offset = 17;
+constexpr std::size_t run_time_offset = 20;
 
-void store(std::byte* out, std::uint64_t number) noexcept {
+template <class Number>
+void store(std::byte* out, Number number) noexcept {
     for (std::size_t i = 0; i < sizeof(number); ++i) {
         out[i] = static_cast<std::byte>(number >> (8 * i));
     }
 }
 
-std::uint64_t load(const std::byte* in) noexcept {
-    std::uint64_t number = 0;
+template <class Number>
+Number load(const std::byte* in) noexcept {
+    Number number = 0;
     for (std::size_t i = 0; i < sizeof(number); ++i) {
-        number |= std::to_integer<std::uint64_t>(in[i]) << (8 * i);
+        number |= std::to_integer<Number>(in[i]) << (8 * i);
     }
     return number;
 }
@@ -38,12 +41,15 @@ std::size_t check_header(const std::byte* header, std::uint64_t max_payload) {
         kind > static_cast<std::uint8_t>(FrameKind::init)) {
         throw SerializationError("bad frame: unknown kind " + std::to_string(kind));
     }
-    if (!std::all_of(header + reserved_offset, header + frame_header_size, [](std::byte byte) {
+    const bool is_answer = kind == static_cast<std::uint8_t>(FrameKind::value) ||
+                           kind == static_cast<std::uint8_t>(FrameKind::failure);
+    const std::size_t reserved_end = is_answer ? run_time_offset : frame_header_size;
+    if (!std::all_of(header + reserved_offset, header + reserved_end, [](std::byte byte) {
             return byte == std::byte{};
         })) {
         throw SerializationError("bad frame: reserved bytes are in use");
     }
-    const std::uint64_t size = load(header);
+    const std::uint64_t size = load<std::uint64_t>(header);
     const std::uint64_t addressable = std::numeric_limits<std::size_t>::max() - frame_header_size;
     if (size > std::min(max_payload, addressable)) {
         throw SerializationError(
@@ -59,8 +65,8 @@ std::size_t check_header(const std::byte* header, std::uint64_t max_payload) {
 FrameHeader
 make_frame_header(FrameKind kind, std::uint64_t task_id, std::uint64_t payload_size) noexcept {
     FrameHeader header{};
-    store(header.data(), payload_size);
-    store(header.data() + task_id_offset, task_id);
+    store<std::uint64_t>(header.data(), payload_size);
+    store<std::uint64_t>(header.data() + task_id_offset, task_id);
     header[kind_offset] = static_cast<std::byte>(kind);
     return header;
 }
@@ -87,7 +93,16 @@ std::size_t open_frame(std::vector<std::byte>& out, FrameKind kind, std::uint64_
 
 void close_frame(std::vector<std::byte>& out, std::size_t opened) noexcept {
     assert(opened + frame_header_size <= out.size());
-    store(out.data() + opened, out.size() - opened - frame_header_size);
+    store<std::uint64_t>(out.data() + opened, out.size() - opened - frame_header_size);
+}
+
+void set_run_time(
+    std::vector<std::byte>& out, std::size_t opened, std::chrono::nanoseconds run_time
+) noexcept {
+    assert(opened + frame_header_size <= out.size());
+    constexpr std::chrono::nanoseconds longest{std::numeric_limits<std::uint32_t>::max()};
+    const auto count = std::clamp(run_time, std::chrono::nanoseconds::zero(), longest).count();
+    store(out.data() + opened + run_time_offset, static_cast<std::uint32_t>(count));
 }
 
 std::span<std::byte> FrameReader::prepare(std::size_t least) {
@@ -138,7 +153,8 @@ std::optional<Frame> FrameReader::next() {
     }
     const Frame frame{
         .kind = static_cast<FrameKind>(header[kind_offset]),
-        .task_id = load(header + task_id_offset),
+        .task_id = load<std::uint64_t>(header + task_id_offset),
+        .run_time = std::chrono::nanoseconds(load<std::uint32_t>(header + run_time_offset)),
         .payload = {header + frame_header_size, frame_size_ - frame_header_size},
     };
     begin_ += frame_size_;

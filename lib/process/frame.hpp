@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -23,7 +24,7 @@ enum class FrameKind : std::uint8_t {
 };
 
 /// Every frame begins with this many bytes, little-endian: u64 payload length, u64 task id, u8
-/// kind, and seven zeros that are free for later versions.
+/// kind, three zeros that are free for later versions, and u32 run time, which only answers have.
 constexpr std::size_t frame_header_size = 24;
 
 using FrameHeader = std::array<std::byte, frame_header_size>;
@@ -51,10 +52,18 @@ open_frame(std::vector<std::byte>& out, FrameKind kind, std::uint64_t task_id);
 /// Ends the frame that `open_frame` began: all that was appended since is its payload.
 void close_frame(std::vector<std::byte>& out, std::size_t opened) noexcept;
 
+/// Writes into an answer how long the task ran; what is longer than the field holds is cut.
+///
+/// @param opened  What `open_frame` gave.
+void set_run_time(
+    std::vector<std::byte>& out, std::size_t opened, std::chrono::nanoseconds run_time
+) noexcept;
+
 /// A frame as received.
 struct Frame {
     FrameKind kind;
     std::uint64_t task_id;
+    std::chrono::nanoseconds run_time;
     /// Valid until the reader's next `prepare`, `feed` or destruction.
     std::span<const std::byte> payload;
 };

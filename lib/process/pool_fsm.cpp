@@ -2,38 +2,107 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
 namespace cofutures::process {
 
-PoolFsm::PoolFsm(const PoolFsmConfig& config)
-    : max_workers_(config.max_workers), window_(config.window) {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A first task that has not ended for so long holds up those behind it.
+constexpr std::chrono::nanoseconds stall_time = 1ms;
+
+// What was handed to a worker and not begun is sent again without blame, so often: the worker may
+// have died of what is in its pipe.
+constexpr int forgiven_starts = 3;
+
+// When workers die before they have said a word.
+constexpr std::chrono::nanoseconds first_respawn_delay = 10ms;
+constexpr std::chrono::nanoseconds longest_respawn_delay = 1s;
+constexpr unsigned hopeless_deaths_at_start = 5;
+
+}  // namespace
+
+PoolFsm::PoolFsm(const PoolFsmConfig& config) : config_(config), max_workers_(config.max_workers) {
     if (max_workers_ == 0) {
         throw std::invalid_argument("max_workers must be greater than 0");
     }
-    if (window_ == 0) {
+    if (config_.window == 0) {
         throw std::invalid_argument("window must be greater than 0");
     }
 }
 
-bool PoolFsm::submitted(TaskId task, PoolActions& out) {
+// --- tasks that come ----------------------------------------------------------------------------
+
+Admission PoolFsm::submitted(const PoolTask& task, bool over_the_bound, PoolActions& out) {
+    if (broken_ || shut_down_) {
+        return Admission::refused;
+    }
+    if (!over_the_bound && (!waiting_.empty() || !has_room())) {
+        return Admission::full;
+    }
+    push_task(task);
+    settle(out);
+    return Admission::taken;
+}
+
+bool PoolFsm::wait_for_room(const PoolTask& task, PoolActions& out) {
     if (broken_ || shut_down_) {
         return false;
     }
-    assert((queue_.empty() || task > *queue_.rbegin()) && "task ids must grow");
-    queue_.insert(queue_.end(), task);
+    waiting_.emplace_hint(waiting_.end(), task.id, task);
     settle(out);
     return true;
 }
 
-bool PoolFsm::cancelled(TaskId task, PoolActions& out) {
-    if (queue_.erase(task) == 0) {
-        return false;
+bool PoolFsm::has_room() const noexcept {
+    if (config_.max_queue == PoolFsmConfig::unlimited) {
+        return true;
     }
-    settle(out);
-    return true;
+    const std::size_t waiting = queued_ + handed_over_ - busy_;
+    const std::size_t to_come = max_workers_ > workers_.size() ? max_workers_ - workers_.size() : 0;
+    return waiting < config_.max_queue + idle_.size() + starting_ + to_come;
 }
+
+bool PoolFsm::cancelled(TaskId task, PoolActions& out) {
+    if (waiting_.erase(task) != 0) {
+        settle(out);
+        return true;
+    }
+    for (auto level = queue_.begin(); level != queue_.end(); ++level) {
+        if (level->second.erase(task) != 0) {
+            --queued_;
+            if (level->second.empty()) {
+                queue_.erase(level);
+            }
+            settle(out);
+            return true;
+        }
+    }
+    return false;
+}
+
+void PoolFsm::push_task(const PoolTask& task) {
+    auto& level = queue_[task.priority];
+    level.emplace_hint(level.end(), task.id, task);
+    ++queued_;
+}
+
+PoolTask PoolFsm::pop_task() {
+    const auto level = queue_.begin();
+    const PoolTask task = level->second.begin()->second;
+    level->second.erase(level->second.begin());
+    if (level->second.empty()) {
+        queue_.erase(level);
+    }
+    --queued_;
+    return task;
+}
+
+// --- workers that come and work -----------------------------------------------------------------
 
 void PoolFsm::worker_started(WorkerId worker, std::int64_t pid, PoolActions& out) {
     Worker* found = find(worker);
@@ -51,6 +120,12 @@ void PoolFsm::worker_started(WorkerId worker, std::int64_t pid, PoolActions& out
     }
 }
 
+void PoolFsm::send_nothing_ahead(WorkerId worker) {
+    if (Worker* const found = find(worker)) {
+        found->works_alone = true;
+    }
+}
+
 void PoolFsm::worker_ready(WorkerId worker, PoolActions& out) {
     Worker* found = find(worker);
     if (found == nullptr || found->ready || found->is_leaving()) {
@@ -58,7 +133,8 @@ void PoolFsm::worker_ready(WorkerId worker, PoolActions& out) {
     }
     found->ready = true;
     --starting_;
-    idle_.push_back(worker);
+    deaths_at_start_ = 0;
+    became_free(worker, *found, out);
     settle(out);
 }
 
@@ -67,71 +143,423 @@ void PoolFsm::spawn_failed(WorkerId worker, std::string_view text, PoolActions& 
     if (found == nullptr) {
         return;
     }
-    withdraw(worker, *found);
+    withdraw(worker, *found, out);
     workers_.erase(worker);
+    Blame blame{.reason = BreakReason::spawn_failed, .worker = worker, .text = std::string(text)};
     if (!workers_.empty()) {
         max_workers_ = workers_.size();
-    } else if (!queue_.empty()) {
-        break_pool(
-            {.reason = BreakReason::spawn_failed, .worker = worker, .text = std::string(text)}, out
-        );
+    } else if (config_.replace_workers) {
+        died_at_start(blame, out);
+    } else if (queued_ != 0) {
+        break_pool(std::move(blame), out);
     }
     settle(out);
 }
 
-bool PoolFsm::task_finished(WorkerId worker, TaskId task, PoolActions& out) {
+void PoolFsm::not_sent(WorkerId worker, TaskId task, PoolActions& out) {
+    Worker* found = find(worker);
+    if (found == nullptr) {
+        return;
+    }
+    const auto place = std::ranges::find(found->tasks, task, &PoolTask::id);
+    if (place == found->tasks.end()) {
+        return;
+    }
+    found->tasks.erase(place);
+    --found->sent;
+    --handed_over_;
+    if (found->tasks.empty()) {
+        --busy_;
+        became_free(worker, *found, out);
+    }
+    settle(out);
+}
+
+void PoolFsm::recalled(WorkerId worker, std::size_t count, PoolActions& out) {
+    Worker* found = find(worker);
+    if (found == nullptr) {
+        return;
+    }
+    assert(count < found->tasks.size());
+    for (; count != 0; --count) {
+        requeue(found->tasks.back(), out);
+        found->tasks.pop_back();
+        --handed_over_;
+    }
+    settle(out);
+}
+
+bool PoolFsm::task_finished(
+    WorkerId worker, TaskId task, std::chrono::nanoseconds run_time, bool outgrown, PoolActions& out
+) {
     Worker* found = find(worker);
     if (found == nullptr) {
         return false;
     }
-    if (found->tasks.empty() || found->tasks.front() != task) {
-        fault(worker, BreakReason::worker_misbehaved, "it answered for a task it did not run", out);
+    if (found->tasks.empty() || found->tasks.front().id != task) {
+        fault(
+            worker,
+            {.reason = BreakReason::worker_misbehaved,
+             .text = "it answered for a task it did not run"},
+            std::min<std::size_t>(found->tasks.size(), 1),
+            out
+        );
         return false;
+    }
+    if (config_.window > 1) {
+        run_times_.took(found->tasks.front().kind, run_time);
     }
     found->tasks.pop_front();
     --handed_over_;
+    found->stalled = false;
+    found->is_to_leave |= outgrown;
     if (found->tasks.empty()) {
-        idle_.push_back(worker);
+        --busy_;
+        became_free(worker, *found, out);
     }
     settle(out);
     return true;
 }
 
-void PoolFsm::worker_gone(WorkerId worker, const ExitStatus& exit, PoolActions& out) {
+// --- what every event ends with: hand out work, and let go whom nothing is left for -------------
+
+void PoolFsm::settle(PoolActions& out) {
+    do {
+        dispatch(out);
+    } while (admit(out));
+    if (!shut_down_ || queued_ != 0) {
+        return;
+    }
+    for (auto& [id, worker] : workers_) {
+        if (worker.tasks.empty()) {
+            stop(id, worker, out);
+        }
+    }
+    if (workers_.empty() && !std::exchange(finished_, true)) {
+        clear_timer(respawn_timer_, out);
+        out.emplace_back(PoolFinished{});
+    }
+}
+
+bool PoolFsm::admit(PoolActions& out) {
+    bool admitted = false;
+    while (!waiting_.empty() && has_room()) {
+        const auto first = waiting_.begin();
+        push_task(first->second);
+        out.emplace_back(AdmitTask{first->first});
+        waiting_.erase(first);
+        admitted = true;
+    }
+    return admitted;
+}
+
+void PoolFsm::dispatch(PoolActions& out) {
+    // The worker that became idle last has the warmest caches.
+    while (queued_ != 0 && !idle_.empty()) {
+        send(idle_.back(), workers_.at(idle_.back()), out);
+    }
+    while (queued_ > starting_ && workers_.size() < max_workers_ && respawn_timer_ == 0) {
+        const WorkerId id = next_worker_++;
+        workers_.emplace(id, Worker{});
+        ++starting_;
+        out.emplace_back(SpawnWorker{id});
+    }
+    // Nothing is sent ahead as long as a worker comes up that would begin it at once.
+    while (config_.window > 1 && queued_ > starting_) {
+        WorkerId id = 0;
+        Worker* worker = least_loaded(next_task(), id);
+        if (worker == nullptr) {
+            break;
+        }
+        send(id, *worker, out);
+    }
+}
+
+// Whether the task may be sent behind those that the worker has.
+bool PoolFsm::can_follow(const Worker& worker, const PoolTask& task) const {
+    if (worker.tasks.empty() || worker.stalled || worker.works_alone || worker.is_leaving() || worker.is_to_leave ||
+        worker.sent >= config_.max_tasks_per_worker) {
+        return false;
+    }
+    const PoolTask& first = worker.tasks.front();
+    return first.timeout == 0ns && worker.tasks.size() < config_.window &&
+           worker.tasks.size() < run_times_.window(first.kind) &&
+           (first.kind == task.kind || worker.tasks.size() < run_times_.window(task.kind));
+}
+
+PoolFsm::Worker* PoolFsm::least_loaded(const PoolTask& task, WorkerId& id) {
+    if (!task.light || task.timeout != 0ns) {
+        return nullptr;
+    }
+    Worker* best = nullptr;
+    for (auto& [candidate, worker] : workers_) {
+        if (can_follow(worker, task) &&
+            (best == nullptr || worker.tasks.size() < best->tasks.size())) {
+            id = candidate;
+            best = &worker;
+        }
+    }
+    return best;
+}
+
+void PoolFsm::send(WorkerId id, Worker& worker, PoolActions& out) {
+    const PoolTask task = pop_task();
+    if (worker.tasks.empty()) {
+        std::erase(idle_, id);
+        clear_timer(worker.idle_timer, out);
+        ++busy_;
+    } else if (worker.stall_timer == 0) {
+        worker.stall_task = worker.tasks.front().id;
+        worker.stall_timer = set_timer(TimerUse::stall, id, stall_time, out);
+    }
+    worker.tasks.push_back(task);
+    ++worker.sent;
+    ++handed_over_;
+    out.emplace_back(SendTask{id, task.id});
+    if (task.timeout != 0ns) {
+        worker.deadline = set_timer(TimerUse::task, id, task.timeout, out);
+    }
+}
+
+// A ready worker without a task.
+void PoolFsm::became_free(WorkerId id, Worker& worker, PoolActions& out) {
+    clear_timer(worker.deadline, out);
+    clear_timer(worker.stall_timer, out);
+    if (worker.is_to_leave || worker.sent >= config_.max_tasks_per_worker) {
+        stop(id, worker, out);
+        return;
+    }
+    idle_.push_back(id);
+    if (config_.idle_timeout != 0ns) {
+        worker.idle_timer = set_timer(TimerUse::idle, id, config_.idle_timeout, out);
+    }
+}
+
+// --- workers that go ----------------------------------------------------------------------------
+
+void PoolFsm::worker_gone(
+    WorkerId worker, const ExitStatus& exit, std::size_t begun, PoolActions& out
+) {
     Worker* found = find(worker);
     if (found == nullptr) {
         return;
     }
-    BreakPool cause{
-        .reason = BreakReason::worker_died, .worker = worker, .pid = found->pid, .exit = exit};
-    if (!found->tasks.empty()) {
-        cause.task = found->tasks.front();
-    }
-    const bool expected = found->is_leaving();
-    withdraw(worker, *found);
-    take_back(*found);
+    withdraw(worker, *found, out);
+    clear_timer(found->deadline, out);
+    Worker gone = std::move(*found);
     workers_.erase(worker);
-    if (!expected) {
-        break_pool(std::move(cause), out);
+    if (!gone.is_leaving()) {
+        ++worker_deaths_;
+        lose_worker(
+            gone,
+            {.reason = BreakReason::worker_died, .worker = worker, .pid = gone.pid, .exit = exit},
+            begun,
+            out
+        );
     }
     settle(out);
 }
 
 void PoolFsm::initializer_failed(WorkerId worker, std::string_view text, PoolActions& out) {
-    fault(worker, BreakReason::initializer_failed, text, out);
+    fault(worker, {.reason = BreakReason::initializer_failed, .text = std::string(text)}, 0, out);
 }
 
-void PoolFsm::worker_misbehaved(WorkerId worker, std::string_view text, PoolActions& out) {
-    fault(worker, BreakReason::worker_misbehaved, text, out);
+void PoolFsm::worker_misbehaved(
+    WorkerId worker, std::string_view text, std::size_t begun, PoolActions& out
+) {
+    fault(
+        worker, {.reason = BreakReason::worker_misbehaved, .text = std::string(text)}, begun, out
+    );
 }
+
+// The worker is of no use any more, and is ended.
+void PoolFsm::fault(WorkerId id, Blame blame, std::size_t begun, PoolActions& out) {
+    Worker* worker = find(id);
+    if (worker == nullptr || worker->killed) {
+        return;
+    }
+    if (!worker->stopped) {  // else it holds nothing, so nothing is lost
+        blame.worker = id;
+        blame.pid = worker->pid;
+        ++worker_deaths_;
+        lose_worker(*worker, std::move(blame), begun, out);
+    }
+    kill(id, *worker, true, out);
+    settle(out);
+}
+
+// What becomes of the tasks of a worker that is lost, and of the pool.
+void PoolFsm::lose_worker(Worker& worker, Blame blame, std::size_t begun, PoolActions& out) {
+    begun = std::min(begun, worker.tasks.size());
+    const bool breaks = !config_.replace_workers || blame.reason == BreakReason::initializer_failed;
+    if (begun != 0) {
+        blame.task = worker.tasks.front().id;
+        blame.attempt = worker.tasks.front().attempt;
+    }
+    const std::vector<PoolTask> tasks = release_tasks(worker, out);
+    if (breaks) {
+        std::ranges::for_each(tasks, [this](const PoolTask& task) { push_task(task); });
+        break_pool(std::move(blame), out);
+        return;
+    }
+    if (!worker.ready) {
+        died_at_start(blame, out);
+    }
+    // It begins one after the other, so more than one only if it does not say what came of them.
+    const std::size_t lost = std::max<std::size_t>(begun, 1);
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+        if (i < lost) {
+            lose_task(tasks[i], begun != 0, blame, out);
+        } else {
+            requeue(tasks[i], out);
+        }
+    }
+}
+
+// Takes all tasks from a worker that gets no more.
+std::vector<PoolTask> PoolFsm::release_tasks(Worker& worker, PoolActions& out) {
+    std::vector<PoolTask> tasks(worker.tasks.begin(), worker.tasks.end());
+    if (!tasks.empty()) {
+        handed_over_ -= tasks.size();
+        --busy_;
+        worker.tasks.clear();
+        clear_timer(worker.deadline, out);
+        clear_timer(worker.stall_timer, out);
+        worker.is_to_leave = true;
+    }
+    return tasks;
+}
+
+void PoolFsm::lose_task(PoolTask task, bool begun, Blame blame, PoolActions& out) {
+    if (!begun && task.light && task.false_starts < forgiven_starts) {
+        ++task.false_starts;
+        requeue(task, out);
+        return;
+    }
+    if (task.retries > 0) {
+        --task.retries;
+        ++retries_;
+        ++task.attempt;
+        requeue(task, out);
+        return;
+    }
+    blame.task = task.id;
+    blame.attempt = task.attempt;
+    out.emplace_back(LoseTask{task.id, std::move(blame)});
+}
+
+void PoolFsm::died_at_start(const Blame& blame, PoolActions& out) {
+    const bool none_is_ready = std::ranges::none_of(workers_, [](const auto& each) {
+        return each.second.ready && !each.second.is_leaving();
+    });
+    if (++deaths_at_start_ >= hopeless_deaths_at_start && none_is_ready && queued_ != 0) {
+        Blame cause = blame;
+        if (cause.reason != BreakReason::spawn_failed) {
+            cause.reason = BreakReason::workers_die_at_start;
+        }
+        break_pool(std::move(cause), out);
+        return;
+    }
+    const unsigned doublings = std::min(deaths_at_start_ - 1, 10U);
+    clear_timer(respawn_timer_, out);
+    respawn_timer_ = set_timer(
+        TimerUse::respawn,
+        0,
+        std::min(first_respawn_delay * (1U << doublings), longest_respawn_delay),
+        out
+    );
+}
+
+// --- time ---------------------------------------------------------------------------------------
+
+void PoolFsm::timer_expired(TimerId timer, PoolActions& out) {
+    const auto found = timers_.find(timer);
+    if (found == timers_.end()) {
+        return;
+    }
+    const Timer expired = found->second;
+    timers_.erase(found);
+    if (expired.use == TimerUse::respawn) {
+        respawn_timer_ = 0;
+        settle(out);
+        return;
+    }
+    Worker* const worker = find(expired.worker);
+    assert(worker != nullptr && "a worker takes its timers along");
+    switch (expired.use) {
+    case TimerUse::task:
+        worker->deadline = 0;
+        task_overran(expired.worker, *worker, out);
+        break;
+    case TimerUse::kill:
+        worker->deadline = 0;
+        kill(expired.worker, *worker, true, out);
+        break;
+    case TimerUse::idle:
+        worker->idle_timer = 0;
+        stop(expired.worker, *worker, out);
+        break;
+    case TimerUse::stall:
+        worker->stall_timer = 0;
+        head_stalls(expired.worker, *worker, out);
+        break;
+    case TimerUse::respawn:
+        break;
+    }
+    settle(out);
+}
+
+// Nothing was sent behind a task with a limit.
+void PoolFsm::task_overran(WorkerId id, Worker& worker, PoolActions& out) {
+    assert(worker.tasks.size() == 1);
+    out.emplace_back(TimeOutTask{worker.tasks.front().id});
+    release_tasks(worker, out);
+    kill(id, worker, false, out);
+    worker.deadline = set_timer(TimerUse::kill, id, config_.termination_grace, out);
+}
+
+void PoolFsm::head_stalls(WorkerId id, Worker& worker, PoolActions& out) {
+    if (worker.tasks.size() < 2) {
+        return;
+    }
+    if (worker.tasks.front().id == worker.stall_task) {
+        worker.stalled = true;
+        out.emplace_back(RecallTasks{id});
+        return;
+    }
+    worker.stall_task = worker.tasks.front().id;
+    worker.stall_timer = set_timer(TimerUse::stall, id, stall_time, out);
+}
+
+TimerId PoolFsm::set_timer(
+    TimerUse use, WorkerId worker, std::chrono::nanoseconds delay, PoolActions& out
+) {
+    const TimerId timer = ++last_timer_;
+    timers_.emplace(timer, Timer{use, worker});
+    out.emplace_back(SetTimer{timer, delay});
+    return timer;
+}
+
+void PoolFsm::clear_timer(TimerId& timer, PoolActions& out) {
+    if (timer != 0 && timers_.erase(timer) != 0) {
+        out.emplace_back(ClearTimer{timer});
+    }
+    timer = 0;
+}
+
+// --- the end ------------------------------------------------------------------------------------
 
 void PoolFsm::shutdown(bool cancel_pending, PoolActions& out) {
     shut_down_ = true;
+    refuse_waiting(out);
     if (cancel_pending) {
-        for (const TaskId task : queue_) {
-            out.emplace_back(CancelTask{task});
+        for (const auto& [priority, tasks] : queue_) {
+            for (const auto& [id, task] : tasks) {
+                out.emplace_back(CancelTask{id});
+            }
         }
         queue_.clear();
+        queued_ = 0;
     }
     settle(out);
 }
@@ -150,85 +578,25 @@ void PoolFsm::terminate(bool kill, PoolActions& out) {
     kill_all(kill, out);
 }
 
-std::optional<TaskId> PoolFsm::running_task(WorkerId worker) const {
-    const auto found = workers_.find(worker);
-    if (found == workers_.end() || found->second.tasks.empty()) {
-        return std::nullopt;
-    }
-    return found->second.tasks.front();
-}
-
 PoolFsm::Worker* PoolFsm::find(WorkerId id) {
     const auto found = workers_.find(id);
     return found == workers_.end() ? nullptr : &found->second;
 }
 
-// What every event ends with: hand out work, and let go whom nothing is left for.
-void PoolFsm::settle(PoolActions& out) {
-    dispatch(out);
-    if (!shut_down_ || !queue_.empty()) {
-        return;
+std::vector<TaskId> PoolFsm::tasks_of(WorkerId worker) const {
+    std::vector<TaskId> tasks;
+    if (const auto found = workers_.find(worker); found != workers_.end()) {
+        tasks.reserve(found->second.tasks.size());
+        std::ranges::transform(found->second.tasks, std::back_inserter(tasks), &PoolTask::id);
     }
-    for (auto& [id, worker] : workers_) {
-        if (worker.tasks.empty()) {
-            stop(id, worker, out);
-        }
-    }
-    if (workers_.empty() && !std::exchange(finished_, true)) {
-        out.emplace_back(PoolFinished{});
-    }
-}
-
-void PoolFsm::dispatch(PoolActions& out) {
-    // The worker that became idle last has the warmest caches.
-    while (!queue_.empty() && !idle_.empty()) {
-        send(idle_.back(), workers_.at(idle_.back()), out);
-    }
-    while (queue_.size() > starting_ && workers_.size() < max_workers_) {
-        const WorkerId id = next_worker_++;
-        workers_.emplace(id, Worker{});
-        ++starting_;
-        out.emplace_back(SpawnWorker{id});
-    }
-    // Nothing is sent ahead as long as a worker comes up that would begin it at once.
-    while (window_ > 1 && queue_.size() > starting_) {
-        WorkerId id = 0;
-        Worker* worker = least_loaded(id);
-        if (worker == nullptr) {
-            break;
-        }
-        send(id, *worker, out);
-    }
-}
-
-PoolFsm::Worker* PoolFsm::least_loaded(WorkerId& id) {
-    Worker* best = nullptr;
-    for (auto& [candidate, worker] : workers_) {
-        if (worker.ready && !worker.is_leaving() && worker.tasks.size() < window_ &&
-            (best == nullptr || worker.tasks.size() < best->tasks.size())) {
-            id = candidate;
-            best = &worker;
-        }
-    }
-    return best;
-}
-
-void PoolFsm::send(WorkerId id, Worker& worker, PoolActions& out) {
-    const TaskId task = *queue_.begin();
-    queue_.erase(queue_.begin());
-    if (worker.tasks.empty()) {
-        std::erase(idle_, id);
-    }
-    worker.tasks.push_back(task);
-    ++handed_over_;
-    out.emplace_back(SendTask{id, task});
+    return tasks;
 }
 
 void PoolFsm::stop(WorkerId id, Worker& worker, PoolActions& out) {
     if (worker.is_leaving()) {
         return;
     }
-    withdraw(id, worker);
+    withdraw(id, worker, out);
     worker.stopped = true;
     if (worker.started) {
         out.emplace_back(StopWorker{id});
@@ -239,7 +607,7 @@ void PoolFsm::kill(WorkerId id, Worker& worker, bool force, PoolActions& out) {
     if (worker.killed && (worker.kill_by_force || !force)) {
         return;
     }
-    withdraw(id, worker);
+    withdraw(id, worker, out);
     worker.killed = true;
     worker.kill_by_force = force;
     if (worker.started) {
@@ -248,10 +616,12 @@ void PoolFsm::kill(WorkerId id, Worker& worker, bool force, PoolActions& out) {
 }
 
 // Counts the worker out of those that take tasks.
-void PoolFsm::withdraw(WorkerId id, const Worker& worker) {
+void PoolFsm::withdraw(WorkerId id, Worker& worker, PoolActions& out) {
     if (worker.is_leaving()) {
         return;
     }
+    clear_timer(worker.idle_timer, out);
+    clear_timer(worker.stall_timer, out);
     if (!worker.ready) {
         --starting_;
     } else if (worker.tasks.empty()) {
@@ -259,52 +629,48 @@ void PoolFsm::withdraw(WorkerId id, const Worker& worker) {
     }
 }
 
-// The queue is ordered by submission, so tasks that come back find their old place.
-void PoolFsm::take_back(Worker& worker) {
-    handed_over_ -= worker.tasks.size();
-    queue_.insert(worker.tasks.begin(), worker.tasks.end());
-    worker.tasks.clear();
+// The queue is ordered by submission, so a task that comes back finds its old place.
+void PoolFsm::requeue(const PoolTask& task, PoolActions& out) {
+    push_task(task);
+    out.emplace_back(RequeueTask{task.id});
 }
 
-void PoolFsm::fault(WorkerId id, BreakReason reason, std::string_view text, PoolActions& out) {
-    Worker* worker = find(id);
-    if (worker == nullptr || worker->killed) {
-        return;
-    }
-    if (worker->stopped) {  // it holds nothing, so nothing breaks
-        kill(id, *worker, true, out);
-        return;
-    }
-    BreakPool cause{.reason = reason, .worker = id, .pid = worker->pid, .text = std::string(text)};
-    if (!worker->tasks.empty()) {
-        cause.task = worker->tasks.front();
-    }
-    break_pool(std::move(cause), out);
-    settle(out);
-}
-
-void PoolFsm::break_pool(BreakPool cause, PoolActions& out) {
-    fail_all(std::move(cause), out);
+void PoolFsm::break_pool(Blame blame, PoolActions& out) {
+    fail_all(std::move(blame), out);
     kill_all(true, out);
 }
 
-void PoolFsm::fail_all(BreakPool cause, PoolActions& out) {
+void PoolFsm::fail_all(Blame blame, PoolActions& out) {
     assert(!broken_);
     broken_ = true;
-    out.emplace_back(std::move(cause));
+    out.emplace_back(BreakPool{std::move(blame)});
+    refuse_waiting(out);
     for (auto& [id, worker] : workers_) {
-        take_back(worker);
+        for (const PoolTask& task : release_tasks(worker, out)) {
+            push_task(task);
+        }
     }
-    for (const TaskId task : queue_) {
-        out.emplace_back(FailTask{task});
+    for (const auto& [priority, tasks] : queue_) {
+        for (const auto& [id, task] : tasks) {
+            out.emplace_back(FailTask{id});
+        }
     }
     queue_.clear();
+    queued_ = 0;
+    clear_timer(respawn_timer_, out);
 }
 
 void PoolFsm::kill_all(bool force, PoolActions& out) {
     for (auto& [id, worker] : workers_) {
         kill(id, worker, force, out);
     }
+}
+
+void PoolFsm::refuse_waiting(PoolActions& out) {
+    for (const auto& [id, task] : waiting_) {
+        out.emplace_back(RefuseTask{id});
+    }
+    waiting_.clear();
 }
 
 }  // namespace cofutures::process

@@ -1,80 +1,41 @@
 #include "process/process_pool.hpp"
 
 #include <cofutures/codec.hpp>
+#include <cofutures/task_options.hpp>
 
-#include "process/exception_codec.hpp"
 #include "process/image.hpp"
 #include "process/message.hpp"
 #include "process/pipe_io.hpp"
+#include "process/pool_afterwork.hpp"
+#include "process/pool_presence.hpp"
 
-#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/assert.hpp>
 
 #include <algorithm>
 #include <utility>
-#include <variant>
 
 namespace cofutures::process {
 
 namespace {
 
-template <class... Fns>
-struct Overloaded : Fns... {
-    using Fns::operator()...;
-};
-template <class... Fns>
-Overloaded(Fns...) -> Overloaded<Fns...>;
+// What is larger is not kept to be sent again, and so not sent ahead.
+constexpr std::size_t light_frame_bytes = std::size_t{16} << 10;
 
-std::string reason_text(const BreakPool& action) {
-    std::string text;
-    switch (action.reason) {
-    case BreakReason::worker_died:
-        text = "A process in the process pool was terminated abruptly while the future was running "
-               "or pending";
-        break;
-    case BreakReason::worker_misbehaved:
-        text = "A worker process sent what no worker sends";
-        break;
-    case BreakReason::initializer_failed:
-        text = "A process initializer failed, the process pool is not usable anymore";
-        break;
-    case BreakReason::spawn_failed:
-        text = "A worker process could not be started";
-        break;
-    case BreakReason::terminated:
-        text = "The workers were terminated";
-        break;
-    }
-    return action.text.empty() ? text : text + ": " + action.text;
-}
-
-void encode_task(detail::RemoteTask& task, std::vector<std::byte>& frame) {
+void encode_task(
+    detail::RemoteTask& task,
+    const std::string& name,
+    std::vector<std::byte>& frame,
+    MessageBlocks& blocks
+) {
     const std::size_t opened = open_frame(frame, FrameKind::task, 0);
     append_message(
         frame,
-        {.ref = make_task_ref(task.descriptor(), task.function()),
-         .name = task.descriptor().name,
-         .arguments = {}}
+        {.ref = make_task_ref(task.descriptor(), task.function()), .name = name, .arguments = {}}
     );
-    Encoder encoder(frame);
+    Encoder encoder(frame, &blocks);
     task.encode_arguments(encoder);
     close_frame(frame, opened);
-}
-
-// Another program may have another build id: each task says which library it is in. See image.hpp.
-void require_match(const Hello& hello, const WorkerCommand& command) {
-    if (hello.version != protocol_version) {
-        throw SerializationError(
-            "the worker's program was built with another version of cofutures: it speaks "
-            "protocol " +
-            std::to_string(hello.version) + ", this one " + std::to_string(protocol_version)
-        );
-    }
-    if (command.program == own_program && hello.build_id != build_id()) {
-        throw SerializationError(
-            "the worker runs another build of the program; start workers from the same one"
-        );
-    }
 }
 
 // Ids are given under the pool's mutex, arguments encoded before it is taken.
@@ -84,72 +45,44 @@ void set_task_id(std::vector<std::byte>& frame, TaskId id) {
     std::copy(header.begin(), header.end(), frame.begin());
 }
 
-// A BrokenProcessPool with the cause nested; the cause alone if there is no memory for more.
-std::exception_ptr broken_by(const std::exception_ptr& cause) noexcept {
-    try {
-        std::rethrow_exception(cause);
-    } catch (...) {
-        try {
-            std::throw_with_nested(BrokenProcessPool("The process pool itself failed"));
-        } catch (...) {
-            return std::current_exception();
-        }
+TaskKind kind_of(const detail::RemoteTask& task) noexcept {
+    // One descriptor may stand for any function of a type.
+    return reinterpret_cast<std::uintptr_t>(&task.descriptor()) ^ (task.function() << 1U);
+}
+
+boost::asio::any_io_executor manager_executor(
+    std::optional<boost::asio::io_context>& own,
+    const std::optional<boost::asio::any_io_executor>& callers
+) {
+    if (callers) {
+        return boost::asio::make_strand(*callers);
     }
+    return own.emplace(1).get_executor();
+}
+
+// What the decisions depend on that the options do not say.
+ProcessPool::Config complete(ProcessPool::Config config) {
+    // An observer wants to hear when a task begins, and memory is looked at between tasks.
+    if (config.observer || config.max_memory_growth) {
+        config.decisions.window = 1;
+    }
+    return config;
 }
 
 }  // namespace
 
 constinit thread_local const ProcessPool* ProcessPool::current_ = nullptr;
 
-std::exception_ptr ProcessPool::Breakage::make_error() const noexcept {
-    try {
-        if (worker.pid == 0) {
-            throw BrokenProcessPool(message);
-        }
-        throw BrokenProcessPool(message, worker);
-    } catch (...) {
-        return std::current_exception();
-    }
+std::string ProcessPool::Entry::name() const {
+    const TaskOptions* const options = task->options();
+    return options != nullptr && !options->name.empty() ? options->name
+                                                        : std::string(remote->descriptor().name);
 }
-
-void ProcessPool::Entry::fail(std::exception_ptr error) const noexcept {
-    if (!task->abandon(error) && task->running()) {
-        task->finish_with_error(std::move(error));
-    }
-}
-
-// Collected under the mutex. Futures are ended when this object goes, which is declared before the
-// lock.
-class ProcessPool::Afterwork {
-public:
-    Afterwork() = default;
-    Afterwork(const Afterwork&) = delete;
-    Afterwork& operator=(const Afterwork&) = delete;
-
-    ~Afterwork() {
-        for (const Entry& entry : cancelled) {
-            entry.task->cancel();
-        }
-        for (const Entry& entry : failed) {
-            entry.fail(breakage->make_error());
-        }
-    }
-
-    /// Comes before the end of futures: workers have something to do while callbacks run here.
-    void flush() const {
-        for (const auto& channel : to_flush) {
-            channel->flush();
-        }
-    }
-
-    std::vector<std::shared_ptr<WorkerChannel>> to_flush;
-    std::vector<Entry> cancelled;
-    std::vector<Entry> failed;
-    std::shared_ptr<const Breakage> breakage;  // there if an entry failed
-};
 
 ProcessPool::ProcessPool(Config config)
-    : config_(std::move(config)), fsm_({.max_workers = config_.max_workers}) {}
+    : config_(complete(std::move(config))),
+      executor_(manager_executor(io_, config_.executor)),
+      fsm_(config_.decisions) {}
 
 ProcessPool::~ProcessPool() {
     BOOST_ASSERT_MSG(entries_.empty(), "the executor shuts down before it lets go of the pool");
@@ -161,163 +94,188 @@ ProcessPool::~ProcessPool() {
     }
 }
 
-// --- deciding -----------------------------------------------------------------------------------
-
-// Gives an event to the state machine, under the mutex, and performs what it wants. False if the
-// pool has given up, before or just now.
-template <class Decide>
-bool ProcessPool::decide(Decide decide) noexcept {
-    Afterwork afterwork;
-    try {
-        {
-            const std::lock_guard lock(mutex_);
-            if (failure_ != nullptr) {
-                return false;
-            }
-            PoolActions actions;
-            decide(actions);
-            perform(actions, afterwork);
-        }
-        afterwork.flush();
-        return true;
-    } catch (...) {
-        give_up();
-        return false;
-    }
+bool ProcessPool::runs_this_thread() const noexcept {
+    return current_ == this || (config_.runs_executor && config_.runs_executor());
 }
 
-// In a catch handler, with whatever was being decided or done left half done. Allocates nothing
-// that it cannot do without, as it may be memory that ran out.
-void ProcessPool::give_up() noexcept {
-    std::unordered_map<TaskId, Entry> entries;
-    std::exception_ptr failure;
-    {
-        const std::lock_guard lock(mutex_);
-        if (failure_ == nullptr) {
-            failure_ = std::current_exception();
-        }
-        failure = failure_;
-        entries.swap(entries_);
-        work_.reset();
-    }
-    io_.stop();  // the manager goes, and takes the workers with it
-    for (const auto& [id, entry] : entries) {
-        entry.fail(broken_by(failure));
-    }
-}
-
-void ProcessPool::perform(PoolActions& actions, Afterwork& afterwork) {
-    // Performing may append: a task that turns out to be cancelled makes room for another.
-    for (std::size_t i = 0; i < actions.size(); ++i) {
-        const PoolAction action = actions[i];
-        std::visit(
-            Overloaded{
-                [this](const SpawnWorker& spawn) {
-                    boost::asio::post(io_, [this, worker = spawn.worker] { start_worker(worker); });
-                },
-                [&](const SendTask& send) { perform_send(send, actions, afterwork); },
-                [&](const StopWorker& stop) {
-                    const auto& channel = channels_.at(stop.worker);
-                    std::vector<std::byte> frame;
-                    append_frame(frame, FrameKind::stop, 0);
-                    channel->enqueue(std::move(frame));
-                    afterwork.to_flush.push_back(channel);
-                },
-                [this](const KillWorker& kill) {
-                    if (const auto found = channels_.find(kill.worker); found != channels_.end()) {
-                        boost::asio::post(io_, [channel = found->second, force = kill.force] {
-                            channel->kill(force);
-                        });
-                    }
-                },
-                [this](const BreakPool& broken) { perform_break(broken); },
-                [&](const FailTask& fail) {
-                    afterwork.breakage = breakage_;
-                    take_entry(fail.task, afterwork.failed);
-                },
-                [&](const CancelTask& cancel) { take_entry(cancel.task, afterwork.cancelled); },
-                [this](const PoolFinished&) { work_.reset(); },
-            },
-            action
-        );
-    }
-}
-
-void ProcessPool::perform_send(const SendTask& action, PoolActions& actions, Afterwork& afterwork) {
-    Entry& entry = entries_.at(action.task);
-    if (!entry.task->try_claim()) {  // cancelled meanwhile
-        entries_.erase(action.task);
-        fsm_.task_finished(action.worker, action.task, actions);
-        return;
-    }
-    const auto& channel = channels_.at(action.worker);
-    channel->enqueue(std::exchange(entry.frame, {}));
-    afterwork.to_flush.push_back(channel);
-}
-
-void ProcessPool::perform_break(const BreakPool& action) {
-    Breakage breakage{.message = reason_text(action), .worker = {}};
-    breakage.worker = make_worker_exit(
-        action.pid,
-        action.exit,
-        action.task ? entries_.at(*action.task).remote->descriptor().name : ""
-    );
-    breakage_ = std::make_shared<const Breakage>(std::move(breakage));
-}
-
-void ProcessPool::take_entry(TaskId task, std::vector<Entry>& to) {
-    const auto found = entries_.find(task);
-    BOOST_ASSERT(found != entries_.end());
-    to.emplace_back();  // may throw, and then the entry is still in the table
-    to.back() = std::move(found->second);
-    entries_.erase(found);
-}
-
-// --- what the executor calls --------------------------------------------------------------------
+// --- submitting ---------------------------------------------------------------------------------
 
 void ProcessPool::submit(detail::StatePtr task) {
-    detail::RemoteTask* remote = task->remote();
-    if (remote == nullptr) {
+    const bool bounded = config_.decisions.max_queue != PoolFsmConfig::unlimited;
+    // The manager must not wait for what it has to bring about itself.
+    if (!bounded || (config_.on_full == OnFull::block && runs_this_thread())) {
+        std::exception_ptr unencodable;
+        Entry entry = prepare(std::move(task), unencodable);
+        offer(entry, unencodable, WhenFull::go_over);
+    } else if (config_.on_full == OnFull::reject) {
+        if (!try_submit(std::move(task))) {
+            throw QueueFullError();
+        }
+    } else {
+        submit_when_room(std::move(task)).result();
+    }
+}
+
+bool ProcessPool::try_submit(detail::StatePtr task) {
+    if (!has_room()) {  // before anything is encoded
+        return false;
+    }
+    std::exception_ptr unencodable;
+    Entry entry = prepare(std::move(task), unencodable);
+    return offer(entry, unencodable, WhenFull::say_so);
+}
+
+Future<void> ProcessPool::submit_when_room(detail::StatePtr task) {
+    std::exception_ptr unencodable;
+    Entry entry = prepare(std::move(task), unencodable);
+    Waiting waiting;
+    auto taken = waiting.taken.get_future();
+    if (unencodable || offer(entry, nullptr, WhenFull::say_so)) {
+        if (unencodable) {
+            offer(entry, unencodable, WhenFull::go_over);
+        }
+        waiting.taken.set_result();
+        return taken;
+    }
+    std::exception_ptr refusal;
+    const detail::StatePtr state = entry.task;
+    const bool decided = decide([&](PoolActions& actions) {
+        try {
+            require_open();
+        } catch (...) {
+            refusal = std::current_exception();
+            return;
+        }
+        const TaskId id = entry.traits.id = next_task_++;
+        set_task_id(entry.frame, id);
+        Waiting& place = waiting_[id];
+        waiting.entry = std::move(entry);
+        place = std::move(waiting);
+        place.entry.task->set_place(&place_);
+        watch(id, place.entry);
+        fsm_.wait_for_room(place.entry.traits, actions);
+    });
+    if (!decided && !refusal) {
+        const std::lock_guard lock(mutex_);
+        require_open();
+    }
+    if (refusal) {
+        std::rethrow_exception(refusal);
+    }
+    return taken;
+}
+
+// Encodes the task, or says why it cannot be.
+ProcessPool::Entry ProcessPool::prepare(detail::StatePtr task, std::exception_ptr& unencodable) {
+    Entry entry;
+    entry.remote = task->remote();
+    if (entry.remote == nullptr) {
         throw SerializationError(
             "the call cannot be sent to a worker process: it must be a function or a callable "
             "without "
             "captures, its arguments and result values of types that have a codec"
         );
     }
-    std::vector<std::byte> frame;
-    std::exception_ptr unencodable;
+    entry.task = std::move(task);
+    if (const TaskOptions* const options = entry.task->options(); options != nullptr) {
+        entry.traits.priority = options->priority;
+        entry.traits.retries = options->retries;
+        entry.traits.timeout = options->timeout.value_or(std::chrono::nanoseconds::zero());
+    }
+    entry.traits.kind = kind_of(*entry.remote);
     try {
-        encode_task(*remote, frame);
+        MessageBlocks blocks(config_.command.arena);
+        encode_task(*entry.remote, entry.name(), entry.frame, blocks);
+        if (!blocks.empty()) {
+            entry.blocks = std::make_unique<MessageBlocks>(std::move(blocks));
+        }
+        entry.traits.light = entry.frame.size() <= light_frame_bytes;
     } catch (...) {
         unencodable = std::current_exception();
     }
+    return entry;
+}
+
+// Takes the task, or throws and leaves it alone; false if there is no room.
+bool ProcessPool::offer(Entry& entry, std::exception_ptr unencodable, WhenFull when_full) {
+    const detail::StatePtr task = entry.task;
     std::exception_ptr refusal;
-    decide([&](PoolActions& actions) {
+    Admission admission = Admission::refused;
+    bool observed = false;
+    bool taken = false;
+    if (config_.observer) {  // it is to hear of the task before any worker can have it
+        const std::lock_guard lock(mutex_);
+        require_open();
+        if (when_full == WhenFull::say_so && !fsm_.has_room()) {
+            return false;
+        }
+        entry.traits.id = next_task_++;
+        observed = true;
+    }
+    if (observed) {
+        queued(entry);
+    }
+    Entry refused{.task = entry.task, .remote = entry.remote, .traits = entry.traits};
+    const bool decided = decide([&](PoolActions& actions) {
         try {
             require_open();
             if (unencodable) {
+                ++books_.submitted;
+                ++books_.failed;
+                admission = Admission::taken;
                 return;
             }
-            start_manager();
+            if (when_full == WhenFull::say_so && !fsm_.has_room()) {
+                admission = Admission::full;
+                return;
+            }
+            start();
         } catch (...) {
             refusal = std::current_exception();
             return;
         }
-        const TaskId id = next_task_++;
-        set_task_id(frame, id);
-        Entry& entry = entries_[id];  // may throw, and then the task is still the caller's
-        entry = {.task = std::move(task), .remote = remote, .frame = std::move(frame)};
-        fsm_.submitted(id, actions);
+        const TaskId id = observed ? entry.traits.id : next_task_++;
+        entry.traits.id = id;
+        set_task_id(entry.frame, id);
+        Entry& place = entries_[id];  // may throw, and then the task is still the caller's
+        place = std::move(entry);
+        taken = true;
+        place.task->set_place(&place_);
+        watch(id, place);
+        ++books_.submitted;
+        const bool over = when_full == WhenFull::go_over;
+        admission = fsm_.submitted(place.traits, over, actions);
+        if (admission != Admission::taken) {
+            --books_.submitted;
+            entry = take_entry(id);
+        }
     });
+    if (admission == Admission::taken || (taken && !decided)) {
+        if (unencodable) {
+            if (observed) {
+                dropped(refused, TaskOutcome::raised);
+            }
+            task->abandon(unencodable);
+        }
+        return true;
+    }
+    if (observed) {
+        dropped(refused, TaskOutcome::cancelled);
+    }
     if (refusal) {
         std::rethrow_exception(refusal);
     }
-    if (unencodable) {
-        task->abandon(unencodable);
-    } else if (task) {  // the pool had given up
+    if (!decided) {  // it has given up
         const std::lock_guard lock(mutex_);
         require_open();
     }
+    return false;
+}
+
+bool ProcessPool::has_room() const {
+    const std::lock_guard lock(mutex_);
+    require_open();
+    return fsm_.has_room();
 }
 
 // Under the mutex.
@@ -333,195 +291,131 @@ void ProcessPool::require_open() const {
     }
 }
 
-// Under the mutex.
-void ProcessPool::start_manager() {
-    if (!manager_.joinable()) {
+// Under the mutex, with the first task.
+void ProcessPool::start() {
+    if (started_) {
+        return;
+    }
+    auto presence = presence_.lock();
+    if (presence == nullptr) {  // else it is there since no thread could be started
+        presence = Presence::begin(*this);
+        presence_ = presence;
+    }
+    if (io_) {
         const AllSignalsBlocked inherited;
-        if (!work_) {  // else it is there since no thread could be started
-            work_.emplace(io_.get_executor());
-        }
         manager_ = std::thread([self = shared_from_this()]() mutable { self->run_manager(); });
+    }
+    started_ = true;
+}
+
+// --- the end ------------------------------------------------------------------------------------
+
+void ProcessPool::shutdown(bool wait, bool cancel_pending) {
+    if (wait) {
+        shutdown_until(std::nullopt, cancel_pending);
+    } else {
+        decide([&](PoolActions& actions) { fsm_.shutdown(cancel_pending, actions); });
     }
 }
 
-void ProcessPool::shutdown(bool wait, bool cancel_pending) {
-    if (wait && runs_this_thread()) {
-        throw DeadlockError("shutdown(wait=true) was called inside a callback of the same process "
-                            "pool, which would "
-                            "wait for itself; call shutdown(false) there");
+bool ProcessPool::shutdown_until(const detail::Deadline& deadline, bool cancel_pending) {
+    if (runs_this_thread() && !is_finished_) {
+        throw DeadlockError(
+            "a process pool was shut down, with waiting, on the thread that is to end it: inside a "
+            "callback of the pool, or on a thread that runs its io_context; call shutdown(false) "
+            "or async_shutdown() there"
+        );
     }
     decide([&](PoolActions& actions) { fsm_.shutdown(cancel_pending, actions); });
-    if (wait) {
-        const std::lock_guard lock(join_mutex_);
-        if (manager_.joinable()) {
-            manager_.join();
-        }
+    if (!detail::FutureAccess::state(finished_future()).wait(deadline)) {
+        return false;
     }
+    const std::lock_guard lock(join_mutex_);
+    if (manager_.joinable() && manager_.get_id() != std::this_thread::get_id()) {
+        manager_.join();
+    }
+    return true;
+}
+
+Future<void> ProcessPool::begin_shutdown(bool cancel_pending) {
+    auto finished = finished_future();
+    decide([&](PoolActions& actions) { fsm_.shutdown(cancel_pending, actions); });
+    return finished;
 }
 
 void ProcessPool::terminate(bool force) {
     decide([&](PoolActions& actions) { fsm_.terminate(force, actions); });
 }
 
+Future<void> ProcessPool::finished_future() const {
+    return finished_.get_future();
+}
+
+void ProcessPool::finish() noexcept {
+    if (!is_finished_.exchange(true)) {
+        finished_.set_result();
+    }
+}
+
+// --- asking and telling -------------------------------------------------------------------------
+
+ExecutorStats ProcessPool::stats() const {
+    const std::lock_guard lock(mutex_);
+    ExecutorStats stats = books_;
+    stats.worker_deaths = fsm_.worker_deaths();
+    stats.retries = fsm_.retries();
+    if (failure_) {
+        return stats;
+    }
+    stats.workers = fsm_.workers();
+    stats.idle = fsm_.idle();
+    stats.running = fsm_.running();
+    stats.queued = entries_.size() - stats.running;
+    // One that was cancelled stays in the queue until it is its turn.
+    for (const auto& [id, entry] : entries_) {
+        if (entry.task->cancelled()) {
+            --stats.queued;
+            ++stats.cancelled;
+        }
+    }
+    return stats;
+}
+
 std::vector<pid_t> ProcessPool::worker_pids() const {
     const std::lock_guard lock(mutex_);
     std::vector<pid_t> pids;
     pids.reserve(channels_.size());
-    for (const auto& [worker, channel] : channels_) {
-        pids.push_back(static_cast<pid_t>(channel->pid()));
+    for (const auto& [worker, connection] : channels_) {
+        pids.push_back(static_cast<pid_t>(connection.channel->pid()));
     }
     return pids;
 }
 
-// --- what happens on the manager thread
-// -----------------------------------------------------------
-
-void ProcessPool::run_manager() noexcept {
-    current_ = this;
-    try {
-        // One event is often followed by another, such as a short task's result: looking for it a
-        // while costs less than falling asleep and being woken.
-        constexpr int looks = 40;
-        while (io_.run_one() != 0) {
-            for (int look = 0; look < looks; ++look) {
-                if (io_.poll() != 0) {
-                    look = 0;
-                }
-                std::this_thread::yield();
-            }
-        }
-    } catch (...) {
-        give_up();
-    }
-    decltype(channels_) left;  // after giving up
-    {
-        const std::lock_guard lock(mutex_);
-        left.swap(channels_);
-    }
-    for (const auto& [worker, channel] : left) {
-        channel->end();
+void ProcessPool::queued(const Entry& entry) const noexcept {
+    if (config_.observer) {
+        const std::string name = entry.name();
+        config_.observer->task_queued(
+            {.task = entry.traits.id,
+             .name = name,
+             .worker = {},
+             .time = std::chrono::steady_clock::now()}
+        );
     }
 }
 
-void ProcessPool::start_worker(WorkerId worker) {
-    std::shared_ptr<WorkerChannel> channel;
-    std::string problem;
-    try {
-        channel = WorkerChannel::start(io_.get_executor(), config_.command);
-    } catch (const std::exception& error) {
-        problem = error.what();
+// A task has ended, or will when this returns.
+void ProcessPool::dropped(const Entry& entry, TaskOutcome outcome) const noexcept {
+    if (config_.observer) {
+        const std::string name = entry.name();
+        const std::string worker = entry.pid == 0 ? "" : "worker " + std::to_string(entry.pid);
+        config_.observer->task_finished(
+            {.task = entry.traits.id,
+             .name = name,
+             .worker = worker,
+             .time = std::chrono::steady_clock::now()},
+            outcome
+        );
     }
-    const bool decided = decide([&](PoolActions& actions) {
-        if (channel == nullptr) {
-            fsm_.spawn_failed(worker, problem, actions);
-        } else {
-            channels_.emplace(worker, channel);
-            fsm_.worker_started(worker, channel->pid(), actions);
-        }
-    });
-    if (decided && channel != nullptr) {
-        channel->listen({
-            .received = [this, worker](FrameReader& reader) { received(worker, reader); },
-            .gone = [this, worker](const ExitStatus& status) { gone(worker, status); },
-            .output =
-                [this, worker, pid = channel->pid()](bool is_error, std::string_view line) {
-                    wrote(
-                        {.worker = {.number = worker, .pid = pid},
-                         .is_error = is_error,
-                         .task = {},
-                         .line = line},
-                        worker
-                    );
-                },
-        });
-    }
-}
-
-void ProcessPool::received(WorkerId worker, FrameReader& reader) {
-    try {
-        while (const auto frame = reader.next()) {
-            handle_frame(worker, *frame);
-        }
-    } catch (const SerializationError& error) {
-        misbehaved(worker, error.what());
-    }
-}
-
-void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
-    switch (frame.kind) {
-    case FrameKind::hello: {
-        const Hello hello = read_hello(frame.payload);
-        require_match(hello, config_.command);
-        decide([&](PoolActions& actions) { fsm_.worker_ready(worker, actions); });
-        break;
-    }
-    case FrameKind::value:
-    case FrameKind::failure:
-        handle_result(worker, frame);
-        break;
-    case FrameKind::init_failed: {
-        const Failure failure = read_failure(frame.payload);
-        decide([&](PoolActions& actions) {
-            fsm_.initializer_failed(worker, failure.type_name + ": " + failure.what, actions);
-        });
-        break;
-    }
-    case FrameKind::task:
-    case FrameKind::stop:
-    case FrameKind::init:
-        throw SerializationError("a frame that only the pool may send");
-    }
-}
-
-void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
-    std::vector<Entry> ended;
-    // The worker gets its next task before this result is looked at.
-    decide([&](PoolActions& actions) {
-        if (fsm_.task_finished(worker, frame.task_id, actions)) {
-            take_entry(frame.task_id, ended);
-        }
-    });
-    if (ended.empty()) {
-        return;
-    }
-    const Entry& entry = ended.front();
-    if (frame.kind == FrameKind::value) {
-        Decoder decoder(frame.payload);
-        entry.remote->finish_from(decoder);
-        return;
-    }
-    std::exception_ptr error;
-    try {
-        error = rebuild(read_failure(frame.payload));
-    } catch (...) {
-        error = std::current_exception();
-    }
-    entry.task->finish_with_error(std::move(error));
-}
-
-void ProcessPool::wrote(WorkerOutput output, WorkerId worker) {
-    std::string task;
-    {
-        const std::lock_guard lock(mutex_);
-        const auto running = fsm_.running_task(worker);
-        const auto found = running ? entries_.find(*running) : entries_.end();
-        if (found != entries_.end()) {
-            task = found->second.remote->descriptor().name;
-        }
-    }
-    output.task = task;
-    config_.on_worker_output(output);
-}
-
-void ProcessPool::misbehaved(WorkerId worker, const std::string& text) {
-    decide([&](PoolActions& actions) { fsm_.worker_misbehaved(worker, text, actions); });
-}
-
-void ProcessPool::gone(WorkerId worker, const ExitStatus& status) {
-    decide([&](PoolActions& actions) {
-        fsm_.worker_gone(worker, status, actions);
-        channels_.erase(worker);
-    });
 }
 
 }  // namespace cofutures::process

@@ -4,6 +4,8 @@
 #include "process/process_pool.hpp"
 #include "process/worker.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <stdexcept>
 #include <utility>
 
@@ -27,15 +29,71 @@ ProcessPoolOptions with_max_workers(int max_workers) {
     return options;
 }
 
+template <class Number>
+std::size_t checked_count(const std::optional<Number>& wanted, const char* message) {
+    if (!wanted) {
+        return process::PoolFsmConfig::unlimited;
+    }
+    if (*wanted < 1) {
+        throw std::invalid_argument(message);
+    }
+    return static_cast<std::size_t>(*wanted);
+}
+
+std::size_t checked_window(const std::optional<int>& prefetch) {
+    constexpr std::size_t most = 64;
+    if (!prefetch) {
+        return most;
+    }
+    if (*prefetch < 0) {
+        throw std::invalid_argument("prefetch must be >= 0");
+    }
+    return std::min(most, 1 + static_cast<std::size_t>(*prefetch));
+}
+
+process::PoolFsmConfig decisions(const ProcessPoolOptions& options) {
+    constexpr std::chrono::nanoseconds none{};
+    if (options.idle_timeout && *options.idle_timeout <= none) {
+        throw std::invalid_argument("idle_timeout must be greater than 0");
+    }
+    if (options.termination_grace < none) {
+        throw std::invalid_argument("termination_grace must be >= 0");
+    }
+    process::PoolFsmConfig config;
+    config.max_workers = checked_max_workers(options.max_workers);
+    config.window = checked_window(options.prefetch);
+    config.max_queue = checked_count(options.max_queue, "max_queue must be >= 1");
+    config.max_tasks_per_worker =
+        checked_count(options.max_tasks_per_child, "max_tasks_per_child must be >= 1");
+    config.replace_workers = options.on_worker_death == WorkerDeath::replace;
+    config.idle_timeout = options.idle_timeout.value_or(none);
+    config.termination_grace = options.termination_grace;
+    return config;
+}
+
 process::ProcessPool::Config checked(ProcessPoolOptions&& options) {
     if (process::is_unserved_worker()) {
         throw Error("a ProcessPoolExecutor was made in one of its own worker processes: call "
                     "cofutures::freeze_support(argc, argv) first in main");
     }
     process::ProcessPool::Config config;
-    config.max_workers = checked_max_workers(options.max_workers);
+    config.decisions = decisions(options);
     config.command = process::make_worker_command(options);
     config.on_worker_output = std::move(options.on_worker_output);
+    config.on_full = options.on_full;
+    config.max_memory_growth = options.max_memory_growth;
+    config.observer = std::move(options.observer);
+    return config;
+}
+
+process::ProcessPool::Config checked(
+    ProcessPoolOptions&& options,
+    boost::asio::any_io_executor&& executor,
+    std::function<bool()>&& is_inside
+) {
+    process::ProcessPool::Config config = checked(std::move(options));
+    config.executor = std::move(executor);
+    config.runs_executor = std::move(is_inside);
     return config;
 }
 
@@ -49,9 +107,16 @@ ProcessPoolExecutor::ProcessPoolExecutor(int max_workers)
 ProcessPoolExecutor::ProcessPoolExecutor(ProcessPoolOptions options)
     : pool_(std::make_shared<process::ProcessPool>(checked(std::move(options)))) {}
 
+ProcessPoolExecutor::ProcessPoolExecutor(
+    boost::asio::any_io_executor executor, std::function<bool()> is_inside, ProcessPoolOptions options
+)
+    : pool_(std::make_shared<process::ProcessPool>(
+          checked(std::move(options), std::move(executor), std::move(is_inside))
+      )) {}
+
 ProcessPoolExecutor::~ProcessPoolExecutor() {
     // Inside a callback it cannot wait: the manager ends by itself then.
-    pool_->shutdown(!pool_->runs_this_thread(), false);
+    pool_->shutdown(pool_->has_own_thread() && !pool_->runs_this_thread(), false);
 }
 
 // These end futures, and a callback may destroy this object.
@@ -83,17 +148,26 @@ void ProcessPoolExecutor::enqueue(detail::StatePtr task) {
     pool_->submit(std::move(task));
 }
 
+bool ProcessPoolExecutor::try_enqueue(detail::StatePtr task) {
+    return pool_->try_submit(std::move(task));
+}
+
+Future<void> ProcessPoolExecutor::enqueue_when_room(detail::StatePtr task) {
+    return pool_->submit_when_room(std::move(task));
+}
+
 ExecutorStats ProcessPoolExecutor::stats() const {
-    throw std::logic_error("pending");
+    return pool_->stats();
 }
 
-Future<void> ProcessPoolExecutor::begin_shutdown(bool /*cancel_futures*/) {
-    throw std::logic_error("pending");
+Future<void> ProcessPoolExecutor::begin_shutdown(bool cancel_futures) {
+    const auto pool = pool_;
+    return pool->begin_shutdown(cancel_futures);
 }
 
-bool ProcessPoolExecutor::
-    shutdown_until(const detail::Deadline& /*deadline*/, bool /*cancel_futures*/) {
-    throw std::logic_error("pending");
+bool ProcessPoolExecutor::shutdown_until(const detail::Deadline& deadline, bool cancel_futures) {
+    const auto pool = pool_;
+    return pool->shutdown_until(deadline, cancel_futures);
 }
 
 }  // namespace cofutures

@@ -88,6 +88,14 @@ ResultMemory::ResultMemory() {
     counter_ = counter_of(memory_);
 }
 
+std::unique_ptr<ResultMemory> ResultMemory::make() noexcept {
+    try {
+        return std::make_unique<ResultMemory>();
+    } catch (const std::exception&) {
+        return nullptr;  // all results come through the pipe then
+    }
+}
+
 void ResultMemory::answer_was_read() noexcept {
     std::atomic_ref(*counter_).store(++answers_, std::memory_order_release);
 }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -63,6 +64,9 @@ class ResultMemory {
 public:
     /// @throws boost::system::system_error  if memory cannot be shared.
     ResultMemory();
+
+    /// Makes one; null where memory cannot be shared.
+    static std::unique_ptr<ResultMemory> make() noexcept;
 
     [[nodiscard]] SharedMemory& memory() noexcept { return memory_; }
 

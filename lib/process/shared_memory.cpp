@@ -26,7 +26,7 @@ struct Mappable {
 };
 
 FileDescriptor make_file() {
-    FileDescriptor file(memfd_create("cofutures", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    FileDescriptor file(memfd_create("cofutures-data", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (file.get() < 0 || fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
         throw boost::system::system_error(
             boost::system::error_code(errno, boost::system::system_category()),

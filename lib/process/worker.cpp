@@ -3,21 +3,29 @@
 #include <cofutures/codec.hpp>
 #include <cofutures/freeze_support.hpp>
 
+#include "process/block_reader.hpp"
+#include "process/claim_table.hpp"
 #include "process/exception_codec.hpp"
 #include "process/frame.hpp"
 #include "process/image.hpp"
 #include "process/message.hpp"
 #include "process/pipe_io.hpp"
+#include "process/result_blocks.hpp"
 
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -40,7 +48,19 @@ constexpr int orphaned = 125;
 /// would be in the way of a task that counts them, or takes the numbers of closed standard streams.
 class Worker {
 public:
-    Worker(int in, int out) noexcept : in_(in), out_(out) {}
+    /// Takes over the descriptors.
+    explicit Worker(const WorkerDescriptors& descriptors)
+        : in_(descriptors.in),
+          out_(descriptors.out),
+          claims_(ClaimTable::open(FileDescriptor(descriptors.claims))) {
+        if (descriptors.arguments >= 0) {
+            argument_memory_.emplace(FileDescriptor(descriptors.arguments));
+        }
+        if (descriptors.results >= 0) {
+            result_memory_.emplace(FileDescriptor(descriptors.results));
+            results_.emplace(*result_memory_);
+        }
+    }
 
     /// Serves until it is told to stop; false if the initializer failed. Ends the process when the
     /// pool has died.
@@ -54,7 +74,9 @@ public:
             if (frame.kind == FrameKind::stop) {
                 return true;
             }
-            run(frame);
+            if (claims_.begin(++tasks_)) {  // else the pool took it back
+                run(frame);
+            }
         }
     }
 
@@ -97,7 +119,8 @@ private:
             return true;
         } catch (...) {
             flush_streams();
-            send_failure(FrameKind::init_failed, 0, "initializer " + call.name);
+            make_failure(FrameKind::init_failed, 0, "initializer " + call.name);
+            send(answer_);
             return false;
         }
     }
@@ -128,6 +151,7 @@ private:
     }
 
     void run(const Frame& frame) {
+        const auto begun = std::chrono::steady_clock::now();
         answer_.clear();
         std::string name = "a task";
         try {
@@ -136,26 +160,34 @@ private:
             name = task.name;
             make_call(task, answer_);
             close_frame(answer_, opened);
-            flush_streams();
-            send(answer_);
         } catch (...) {
-            flush_streams();
-            send_failure(FrameKind::failure, frame.task_id, "task " + name);
+            if (results_) {
+                results_->drop();
+            }
+            make_failure(FrameKind::failure, frame.task_id, "task " + name);
         }
+        if (results_) {
+            results_->answered();
+        }
+        flush_streams();
+        set_run_time(answer_, 0, std::chrono::steady_clock::now() - begun);
+        // At once: a worker that dies has sent what came of all the tasks before.
+        send(answer_);
         if (answer_.capacity() > kept_capacity) {
             answer_ = {};
         }
     }
 
-    void make_call(const TaskMessage& call, std::vector<std::byte>& out) const {
+    void make_call(const TaskMessage& call, std::vector<std::byte>& out) {
         const ResolvedTask resolved = resolve(call.ref, same_program_);
-        Decoder arguments(call.arguments);
-        Encoder result(out);
+        BlockReader blocks(argument_memory_ ? &*argument_memory_ : nullptr, &shared_values_);
+        Decoder arguments(call.arguments, &blocks);
+        Encoder result(out, results_ ? &*results_ : nullptr);
         resolved.descriptor->thunk(resolved.function, arguments, result);
     }
 
     // In a catch handler.
-    void send_failure(FrameKind kind, std::uint64_t task_id, const std::string& what) {
+    void make_failure(FrameKind kind, std::uint64_t task_id, const std::string& what) {
         answer_.clear();
         const std::size_t opened = open_frame(answer_, kind, task_id);
         append_message(
@@ -165,7 +197,6 @@ private:
             )
         );
         close_frame(answer_, opened);
-        send(answer_);
     }
 
     // What a task has written arrives before its result.
@@ -183,6 +214,12 @@ private:
 
     const int in_;
     const int out_;
+    ClaimTable claims_;
+    std::uint64_t tasks_ = 0;  // received
+    std::optional<SharedMemory> argument_memory_;
+    std::optional<SharedMemory> result_memory_;
+    std::optional<ResultBlocks> results_;
+    SharedValues shared_values_;
     FrameReader reader_;
     std::vector<std::byte> answer_;
     bool same_program_ = false;
@@ -199,35 +236,50 @@ void end_with_the_pool(int in) {
     }
 }
 
-bool parse_descriptors(const char* word, int& in, int& out) {
-    const char* end = word + std::strlen(word);
-    const auto first = std::from_chars(word, end, in);
-    if (first.ec != std::errc() || first.ptr == end || *first.ptr != ',') {
-        return false;
+bool parse_descriptors(const char* word, WorkerDescriptors& descriptors) {
+    const char* const end = word + std::strlen(word);
+    const std::array numbers{
+        &descriptors.in,
+        &descriptors.out,
+        &descriptors.claims,
+        &descriptors.arguments,
+        &descriptors.results};
+    for (int* const number : numbers) {
+        const auto parsed = std::from_chars(word, end, *number);
+        const bool is_last = number == numbers.back();
+        if (parsed.ec != std::errc() || (parsed.ptr == end) != is_last ||
+            (!is_last && *parsed.ptr != ',')) {
+            return false;
+        }
+        word = parsed.ptr + 1;
     }
-    const auto second = std::from_chars(first.ptr + 1, end, out);
-    return second.ec == std::errc() && second.ptr == end;
+    return true;
 }
 
-[[noreturn]] void serve_as_worker(int in, int out) {
+[[noreturn]] void serve_as_worker(const WorkerDescriptors& descriptors) {
     // What a task starts must not hold the pipes, nor take itself for a worker.
-    fcntl(in, F_SETFD, FD_CLOEXEC);
-    fcntl(out, F_SETFD, FD_CLOEXEC);
+    for (const int descriptor : descriptors.all()) {
+        fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    }
     unsetenv(worker_variable);  // NOLINT(concurrency-mt-unsafe): before any other thread
     {
         // A signal that a task blocks, to wait for it, must not end the process in this thread.
         const AllSignalsBlocked inherited;
-        std::thread(end_with_the_pool, in).detach();  // lives as long as the process, and ends it
+        std::thread(end_with_the_pool, descriptors.in).detach();  // lives as long as the process, and ends it
     }
-    const bool served = Worker(in, out).serve();
+    const bool served = Worker(descriptors).serve();
     // NOLINTNEXTLINE(concurrency-mt-unsafe): as returning from main
     std::exit(served ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 }  // namespace
 
-std::vector<std::string> worker_arguments(int in, int out) {
-    return {std::string(worker_word), std::to_string(in) + ',' + std::to_string(out)};
+std::vector<std::string> worker_arguments(const WorkerDescriptors& descriptors) {
+    std::string numbers;
+    for (const int descriptor : descriptors.all()) {
+        numbers += (numbers.empty() ? "" : ",") + std::to_string(descriptor);
+    }
+    return {std::string(worker_word), numbers};
 }
 
 bool is_unserved_worker() {
@@ -237,12 +289,11 @@ bool is_unserved_worker() {
 }  // namespace process
 
 void freeze_support(int argc, char** argv) noexcept {
-    int in = -1;
-    int out = -1;
+    process::WorkerDescriptors descriptors;
     if (argc == 3 && argv[1] == process::worker_word &&
-        process::parse_descriptors(argv[2], in, out)) {
+        process::parse_descriptors(argv[2], descriptors)) {
         try {
-            process::serve_as_worker(in, out);
+            process::serve_as_worker(descriptors);
         } catch (const std::exception& error) {
             std::fprintf(stderr, "cofutures: a worker process failed: %s\n", error.what());
             std::_Exit(EXIT_FAILURE);

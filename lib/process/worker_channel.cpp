@@ -7,7 +7,6 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
@@ -27,9 +26,13 @@ constexpr std::size_t stderr_tail_size = std::size_t{4} * 1024;
 }  // namespace
 
 WorkerChannel::WorkerChannel(
-    boost::asio::readable_pipe from_worker, boost::asio::writable_pipe to_worker, ChildProcess child
+    boost::asio::readable_pipe from_worker,
+    boost::asio::posix::stream_descriptor to_worker,
+    ClaimTable claims,
+    ChildProcess child
 )
-    : to_worker_(std::move(to_worker)),
+    : claims_(std::move(claims)),
+      to_worker_(std::move(to_worker)),
       from_worker_(std::move(from_worker)),
       child_(std::move(child)) {}
 
@@ -37,8 +40,16 @@ std::shared_ptr<WorkerChannel>
 WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerCommand& command) {
     Pipe to_worker = make_pipe();
     Pipe from_worker = make_pipe();
-    SpawnRequest request =
-        make_request(command, to_worker.read_end.get(), from_worker.write_end.get());
+    auto [claims, shared_claims] = ClaimTable::make();
+    auto results = ResultMemory::make();
+    SpawnRequest request = make_request(
+        command,
+        {.in = to_worker.read_end.get(),
+         .out = from_worker.write_end.get(),
+         .claims = shared_claims.get(),
+         .arguments = command.arena == nullptr ? -1 : command.arena->descriptor(),
+         .results = results == nullptr ? -1 : results->memory().descriptor()}
+    );
     std::array<Pipe, 2> streams;
     if (command.captures_output) {
         streams = {make_pipe(PipeSize::usual), make_pipe(PipeSize::usual)};
@@ -55,11 +66,12 @@ WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerC
     ChildProcess child(executor, request);
     boost::asio::readable_pipe reading(executor, from_worker.read_end.get());
     from_worker.read_end.release();
-    boost::asio::writable_pipe writing(executor, to_worker.write_end.get());
+    boost::asio::posix::stream_descriptor writing(executor, to_worker.write_end.get());
     to_worker.write_end.release();
-    const std::shared_ptr<WorkerChannel> channel(
-        new WorkerChannel(std::move(reading), std::move(writing), std::move(child))
-    );
+    const std::shared_ptr<WorkerChannel> channel(new WorkerChannel(
+        std::move(reading), std::move(writing), std::move(claims), std::move(child)
+    ));
+    channel->results_ = std::move(results);
     if (command.captures_output) {
         channel->output_ = Output{
             .standard = std::make_shared<OutputReader>(executor, std::move(streams[0].read_end), 0),
@@ -115,12 +127,19 @@ void WorkerChannel::end() noexcept {
 // --- writing ------------------------------------------------------------------------------------
 
 void WorkerChannel::enqueue(std::vector<std::byte> frame) {
-    const std::lock_guard lock(mutex_);
-    if (outbox_.empty()) {
-        outbox_ = std::move(frame);
-    } else {
-        outbox_.insert(outbox_.end(), frame.begin(), frame.end());
+    {
+        const std::lock_guard lock(mutex_);
+        if (outbox_.empty()) {
+            outbox_ = std::move(frame);
+            return;
+        }
     }
+    enqueue(std::span<const std::byte>(frame));
+}
+
+void WorkerChannel::enqueue(std::span<const std::byte> frame) {
+    const std::lock_guard lock(mutex_);
+    outbox_.insert(outbox_.end(), frame.begin(), frame.end());
 }
 
 // Takes what has been enqueued; false, and nobody is writing any more, if there is nothing.
@@ -145,30 +164,40 @@ void WorkerChannel::flush() {
 // By whoever set writing_.
 void WorkerChannel::go_on_writing() {
     while (next_batch()) {
-        error_code error;
-        const std::span<const std::byte> batch(batch_);
-        written_ = write_now(to_worker_.native_handle(), batch, error);
-        if (error == boost::asio::error::would_block) {
+        if (!write_batch()) {
             boost::asio::post(to_worker_.get_executor(), [self = shared_from_this()] {
                 self->write_rest();
             });
             return;
         }
-        // Any other error: the worker is dead or dying, which the reading side reports.
     }
 }
 
-// On the executor's thread, which blocks SIGPIPE.
+// False if the pipe is full.
+bool WorkerChannel::write_batch() {
+    error_code error;
+    const auto rest = std::span<const std::byte>(batch_).subspan(written_);
+    written_ += write_now(to_worker_.native_handle(), rest, error);
+    // Any other error: the worker is dead or dying, which the reading side reports.
+    return error != boost::asio::error::would_block;
+}
+
+// On the executor's thread. It does not leave the writing to Asio, as SIGPIPE may not be blocked on
+// a thread that is the caller's.
 void WorkerChannel::write_rest() {
     if (exit_) {
         return;
     }
-    boost::asio::async_write(
-        to_worker_,
-        boost::asio::buffer(batch_.data() + written_, batch_.size() - written_),
-        [self = shared_from_this()](error_code error, std::size_t) {
-            if (!error) {
+    to_worker_.async_wait(
+        boost::asio::posix::stream_descriptor::wait_write,
+        [self = shared_from_this()](error_code error) {
+            if (error) {
+                return;
+            }
+            if (self->write_batch()) {
                 self->go_on_writing();
+            } else {
+                self->write_rest();
             }
         }
     );

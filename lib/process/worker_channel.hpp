@@ -1,14 +1,16 @@
 #pragma once
 
 #include "process/child_process.hpp"
+#include "process/claim_table.hpp"
 #include "process/frame.hpp"
 #include "process/oom_watch.hpp"
 #include "process/output_reader.hpp"
+#include "process/result_blocks.hpp"
 #include "process/worker_command.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/readable_pipe.hpp>
-#include <boost/asio/writable_pipe.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <cstddef>
@@ -17,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -27,7 +30,8 @@ namespace cofutures::process {
 ///
 /// Frames for the worker may be sent from any thread. The calling thread writes them itself if the
 /// pipe has room, so that no other thread has to be woken; what does not fit is written by the
-/// thread that runs the executor. Everything else happens on that thread, which must be one.
+/// thread that runs the executor. Everything else happens on that thread, which must be one at a
+/// time: the executor is that of an io_context with one thread, or a strand.
 class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
 public:
     /// What the channel reports, on the executor's thread.
@@ -52,6 +56,22 @@ public:
 
     /// Takes a whole frame to be written. Writes nothing yet.
     void enqueue(std::vector<std::byte> frame);
+    void enqueue(std::span<const std::byte> frame);
+
+    /// Says that the next frame to be enqueued is a task.
+    ///
+    /// @returns  The task's number on this channel.
+    /// @thread_safety  With enqueue(), by one thread at a time.
+    std::uint64_t announce_task() noexcept {
+        claims_.offer(++tasks_);
+        return tasks_;
+    }
+
+    /// Takes a task back that the worker has not begun: then it will not. False if it has.
+    [[nodiscard]] bool take_back(std::uint64_t task) noexcept { return claims_.take_back(task); }
+
+    /// Whether tasks can be taken back.
+    [[nodiscard]] bool can_take_back() const noexcept { return static_cast<bool>(claims_); }
 
     /// Writes what was enqueued, as far as the pipe takes it at once; the rest follows by itself.
     void flush();
@@ -66,6 +86,9 @@ public:
 
     [[nodiscard]] std::int64_t pid() const noexcept { return child_.pid(); }
 
+    /// Where the worker's large results lie; null if in the frames. The executor's thread's.
+    [[nodiscard]] ResultMemory* results() noexcept { return results_.get(); }
+
     WorkerChannel(const WorkerChannel&) = delete;
     WorkerChannel& operator=(const WorkerChannel&) = delete;
     ~WorkerChannel();
@@ -78,12 +101,14 @@ private:
 
     WorkerChannel(
         boost::asio::readable_pipe from_worker,
-        boost::asio::writable_pipe to_worker,
+        boost::asio::posix::stream_descriptor to_worker,
+        ClaimTable claims,
         ChildProcess child
     );
 
     bool next_batch();
     void go_on_writing();
+    bool write_batch();
     void write_rest();
     void read();
     void received();
@@ -92,8 +117,11 @@ private:
     void exited(const ExitStatus& status);
     void report_gone();
 
+    ClaimTable claims_;
+    std::uint64_t tasks_ = 0;  // of whoever enqueues tasks
+
     // Used by whoever set writing_.
-    boost::asio::writable_pipe to_worker_;
+    boost::asio::posix::stream_descriptor to_worker_;
     std::vector<std::byte> batch_;
     std::size_t written_ = 0;
 
@@ -105,6 +133,7 @@ private:
     boost::asio::readable_pipe from_worker_;
     ChildProcess child_;
     FrameReader reader_;
+    std::unique_ptr<ResultMemory> results_;
     std::optional<Output> output_;
     std::shared_ptr<OomWatch> oom_watch_;
     std::optional<OomWatch::Mark> oom_mark_;

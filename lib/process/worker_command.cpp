@@ -3,7 +3,6 @@
 #include "process/frame.hpp"
 #include "process/image.hpp"
 #include "process/message.hpp"
-#include "process/worker.hpp"
 
 namespace cofutures::process {
 
@@ -41,21 +40,26 @@ WorkerCommand make_worker_command(const ProcessPoolOptions& options) {
     command.limits = options.limits;
     command.oom_watch = std::make_shared<OomWatch>();
     command.captures_output = static_cast<bool>(options.on_worker_output);
-    require_well_formed(make_request(command, -1, -1));
+    command.arena = BlockArena::make();
+    require_well_formed(make_request(command, {}));
     command.first_frame = make_first_frame(options);
     return command;
 }
 
-SpawnRequest make_request(const WorkerCommand& command, int in, int out) {
+SpawnRequest make_request(const WorkerCommand& command, const WorkerDescriptors& descriptors) {
     SpawnRequest request;
     request.program = command.program;
     request.launcher = command.launcher;
-    request.arguments = worker_arguments(in, out);
+    request.arguments = worker_arguments(descriptors);
     request.environment = command.environment;
     request.environment.emplace_back(worker_variable, "1");
     request.working_directory = command.working_directory;
     request.limits = command.limits;
-    request.keep_open = {in, out};
+    for (const int descriptor : descriptors.all()) {
+        if (descriptor >= 0) {
+            request.keep_open.push_back(descriptor);
+        }
+    }
     return request;
 }
 

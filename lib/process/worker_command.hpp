@@ -2,8 +2,10 @@
 
 #include <cofutures/process_pool_options.hpp>
 
+#include "process/block_arena.hpp"
 #include "process/child_process.hpp"
 #include "process/oom_watch.hpp"
+#include "process/worker.hpp"
 
 #include <cstddef>
 #include <memory>
@@ -27,6 +29,8 @@ struct WorkerCommand {
     bool captures_output = false;
     /// Says whether memory is why a worker died; null if nobody wants to know.
     std::shared_ptr<OomWatch> oom_watch{};
+    /// Where large arguments lie; null if in the frames.
+    std::shared_ptr<BlockArena> arena{};
     /// A whole frame, sent before any other; empty for none.
     std::vector<std::byte> first_frame{};
 };
@@ -38,7 +42,8 @@ struct WorkerCommand {
 /// @throws UnknownTaskError       if the initializer is in no module.
 [[nodiscard]] WorkerCommand make_worker_command(const ProcessPoolOptions& options);
 
-/// Asks for a worker whose pipes are `in` and `out`, as it sees them.
-[[nodiscard]] SpawnRequest make_request(const WorkerCommand& command, int in, int out);
+/// Asks for a worker that has these descriptors.
+[[nodiscard]] SpawnRequest
+make_request(const WorkerCommand& command, const WorkerDescriptors& descriptors);
 
 }  // namespace cofutures::process

@@ -50,6 +50,7 @@ namespace cofutures::thread {
 ///
 /// Thread-safe. Kept by the executor and by each of its threads.
 class ThreadPool final : public detail::TaskPool,
+                         public detail::TaskAccount,
                          public detail::TaskSink,
                          public std::enable_shared_from_this<ThreadPool> {
 public:
@@ -105,6 +106,7 @@ public:
         return shared_with_asio_.load(std::memory_order_relaxed);
     }
 
+    [[nodiscard]] const detail::TaskAccount* account() const noexcept override { return this; }
     [[nodiscard]] std::size_t most_workers() const noexcept override {
         return config_.max_threads + config_.max_extra_threads;
     }

@@ -73,7 +73,7 @@ bool shares_memory(const Doubles& /*argument*/) {
     std::ifstream maps("/proc/self/maps");
     std::string line;
     while (std::getline(maps, line)) {
-        if (line.find("memfd:cofutures") != std::string::npos) {
+        if (line.find("memfd:cofutures-data") != std::string::npos) {
             return true;
         }
     }

@@ -77,7 +77,7 @@ private:
     MapSlot* next_done(const Deadline& deadline);
     bool collect_done() noexcept;
     template <class Ready>
-    bool look_until(Ready ready, const Deadline& deadline) noexcept;
+    bool look_until(Ready ready, const Deadline& deadline);
     template <class Woken>
     bool sleep_until(Woken woken, const Deadline& deadline);
     void wake() noexcept;

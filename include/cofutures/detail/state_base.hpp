@@ -105,6 +105,9 @@ public:
     /// Claims it for running: from pending to running. False if it was cancelled or claimed before.
     bool try_claim() noexcept { return change_phase(Phase::pending, Phase::running); }
 
+    /// Gives back a claim on what was not begun, or is to be run again: it is pending once more.
+    void unclaim() noexcept { change_phase(Phase::running, Phase::pending); }
+
     /// Python's set_running_or_notify_cancel; throws InvalidStateError as it does.
     bool set_running_or_notify_cancel();
 

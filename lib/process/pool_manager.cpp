@@ -1,0 +1,314 @@
+#include <cofutures/codec.hpp>
+
+#include "process/block_reader.hpp"
+#include "process/exception_codec.hpp"
+#include "process/image.hpp"
+#include "process/message.hpp"
+#include "process/pool_afterwork.hpp"
+#include "process/pool_presence.hpp"
+#include "process/process_pool.hpp"
+#include "process/resident_size.hpp"
+
+#include <memory>
+#include <utility>
+
+namespace cofutures::process {
+
+namespace {
+
+// Another program may have another build id: each task says which library it is in. See image.hpp.
+void require_match(const Hello& hello, const WorkerCommand& command) {
+    if (hello.version != protocol_version) {
+        throw SerializationError(
+            "the worker's program was built with another version of cofutures: it speaks "
+            "protocol " +
+            std::to_string(hello.version) + ", this one " + std::to_string(protocol_version)
+        );
+    }
+    if (command.program == own_program && hello.build_id != build_id()) {
+        throw SerializationError(
+            "the worker runs another build of the program; start workers from the same one"
+        );
+    }
+}
+
+}  // namespace
+
+// --- coming and going ---------------------------------------------------------------------------
+
+void ProcessPool::run_manager() noexcept {
+    current_ = this;
+    try {
+        const detail::WorkerContext context(place_);
+        // One event is often followed by another, such as a short task's result: looking for it a
+        // while costs less than falling asleep and being woken.
+        constexpr int looks = 40;
+        while (io_->run_one() != 0) {
+            for (int look = 0; look < looks; ++look) {
+                if (io_->poll() != 0) {
+                    look = 0;
+                }
+                std::this_thread::yield();
+            }
+        }
+    } catch (...) {
+        give_up();
+    }
+    end_channels();  // after giving up
+}
+
+// Every worker is gone, and nothing will come.
+void ProcessPool::leave() {
+    if (const auto presence = presence_.lock()) {
+        presence->end();
+    }
+    finish();
+}
+
+// When the pool has given up.
+void ProcessPool::end_channels() noexcept {
+    decltype(channels_) left;
+    std::shared_ptr<Presence> presence;
+    {
+        const std::lock_guard lock(mutex_);
+        left.swap(channels_);
+        presence = presence_.lock();
+    }
+    for (const auto& [worker, connection] : left) {
+        connection.channel->end();
+    }
+    if (presence != nullptr) {
+        presence->end();
+    }
+    finish();
+}
+
+// The context is being destroyed, by the calling thread, and with it what waited on it.
+void ProcessPool::context_gone() noexcept {
+    if (io_) {
+        return;  // the pool's own, which has given up, or been left
+    }
+    decltype(channels_) left;
+    {
+        const std::lock_guard lock(mutex_);
+        if (failure_ == nullptr) {
+            failure_ = std::make_exception_ptr(
+                BrokenExecutor("its execution context was destroyed")
+            );
+        }
+        left.swap(channels_);
+        started_ = false;  // there is nothing to post to
+    }
+    for (const auto& [worker, connection] : left) {
+        connection.channel->end();
+    }
+    give_up(nullptr);
+}
+
+// --- time ---------------------------------------------------------------------------------------
+
+void ProcessPool::set_alarm() {
+    const auto presence = presence_.lock();
+    if (presence == nullptr) {
+        return;
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        presence->alarm.expires_at(alarm_);
+    }
+    presence->alarm.async_wait([this, kept = keep()](boost::system::error_code error) {
+        if (!error) {
+            alarm_rang();
+        }
+    });
+}
+
+void ProcessPool::alarm_rang() {
+    decide([this](PoolActions& actions) {
+        alarm_ = TimerQueue::Time::max();
+        for (const TimerId timer : timers_.pop(detail::Clock::now())) {
+            fsm_.timer_expired(timer, actions);
+        }
+    });
+}
+
+// --- workers ------------------------------------------------------------------------------------
+
+void ProcessPool::start_worker(WorkerId worker) {
+    std::shared_ptr<WorkerChannel> channel;
+    std::string problem;
+    try {
+        channel = WorkerChannel::start(executor_, config_.command);
+    } catch (const std::exception& error) {
+        problem = error.what();
+    }
+    const bool decided = decide([&](PoolActions& actions) {
+        if (channel == nullptr) {
+            fsm_.spawn_failed(worker, problem, actions);
+        } else {
+            channels_.emplace(worker, Connection{.channel = channel, .pid = channel->pid()});
+            fsm_.worker_started(worker, channel->pid(), actions);
+            if (!channel->can_take_back()) {
+                fsm_.send_nothing_ahead(worker);
+            }
+        }
+    });
+    if (decided && channel != nullptr) {
+        channel->listen({
+            .received =
+                [this, kept = keep(), worker](FrameReader& reader) { received(worker, reader); },
+            .gone =
+                [this, kept = keep(), worker](const ExitStatus& status) { gone(worker, status); },
+            .output =
+                [this, kept = keep(), id = cofutures::WorkerId{worker, channel->pid()}](
+                    bool is_error, std::string_view line
+                ) { wrote({.worker = id, .is_error = is_error, .task = {}, .line = line}); },
+        });
+    }
+}
+
+void ProcessPool::received(WorkerId worker, FrameReader& reader) {
+    try {
+        while (const auto frame = reader.next()) {
+            handle_frame(worker, *frame);
+        }
+    } catch (const SerializationError& error) {
+        misbehaved(worker, error.what());
+    }
+}
+
+void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
+    switch (frame.kind) {
+    case FrameKind::hello: {
+        const Hello hello = read_hello(frame.payload);
+        require_match(hello, config_.command);
+        const std::uint64_t resident = config_.max_memory_growth ? resident_size(hello.pid) : 0;
+        decide([&](PoolActions& actions) {
+            if (const auto found = channels_.find(worker); found != channels_.end()) {
+                found->second.pid = hello.pid;
+                found->second.first_resident = resident;
+            }
+            fsm_.worker_ready(worker, actions);
+        });
+        break;
+    }
+    case FrameKind::value:
+    case FrameKind::failure:
+        handle_result(worker, frame);
+        break;
+    case FrameKind::init_failed: {
+        const Failure failure = read_failure(frame.payload);
+        decide([&](PoolActions& actions) {
+            fsm_.initializer_failed(worker, failure.type_name + ": " + failure.what, actions);
+        });
+        break;
+    }
+    case FrameKind::task:
+    case FrameKind::stop:
+    case FrameKind::init:
+        throw SerializationError("a frame that only the pool may send");
+    }
+}
+
+void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
+    const bool returned = frame.kind == FrameKind::value;
+    const bool outgrown = has_outgrown(worker);
+    Entry entry;
+    std::shared_ptr<WorkerChannel> channel;
+    // The worker gets its next task before this result is looked at.
+    decide([&](PoolActions& actions) {
+        if (const auto found = channels_.find(worker); found != channels_.end()) {
+            channel = found->second.channel;
+        }
+        if (fsm_.task_finished(worker, frame.task_id, frame.run_time, outgrown, actions)) {
+            entry = take_entry(frame.task_id);
+            ++(returned ? books_.completed : books_.failed);
+        }
+    });
+    ResultMemory* const results = channel == nullptr ? nullptr : channel->results();
+    if (entry.task != nullptr) {
+        BlockReader blocks(results == nullptr ? nullptr : &results->memory());
+        finish(entry, frame, blocks);
+    }
+    if (results != nullptr) {
+        results->answer_was_read();
+    }
+}
+
+void ProcessPool::finish(const Entry& entry, const Frame& frame, BlockReader& blocks) {
+    const bool returned = frame.kind == FrameKind::value;
+    dropped(entry, returned ? TaskOutcome::returned : TaskOutcome::raised);
+    if (returned) {
+        Decoder decoder(frame.payload, &blocks);
+        entry.remote->finish_from(decoder);
+        if (entry.task->phase() == detail::Phase::raised) {  // it could not be decoded
+            const std::lock_guard lock(mutex_);
+            --books_.completed;
+            ++books_.failed;
+        }
+        return;
+    }
+    std::exception_ptr error;
+    try {
+        error = rebuild(read_failure(frame.payload));
+    } catch (...) {
+        error = std::current_exception();
+    }
+    entry.task->finish_with_error(std::move(error));
+}
+
+bool ProcessPool::has_outgrown(WorkerId worker) {
+    if (!config_.max_memory_growth) {
+        return false;
+    }
+    Connection connection;
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = channels_.find(worker); found != channels_.end()) {
+            connection = found->second;
+        }
+    }
+    const std::uint64_t now = resident_size(connection.pid);
+    return connection.first_resident != 0 && now > connection.first_resident &&
+           now - connection.first_resident > *config_.max_memory_growth;
+}
+
+void ProcessPool::wrote(WorkerOutput output) {
+    std::string task;
+    {
+        const std::lock_guard lock(mutex_);
+        const std::vector<TaskId> tasks = fsm_.tasks_of(output.worker.number);
+        const auto found = tasks.empty() ? entries_.end() : entries_.find(tasks.front());
+        if (found != entries_.end()) {
+            task = found->second.name();
+        }
+    }
+    output.task = task;
+    config_.on_worker_output(output);
+}
+
+void ProcessPool::misbehaved(WorkerId worker, const std::string& text) {
+    decide([&](PoolActions& actions) {
+        fsm_.worker_misbehaved(worker, text, begun_by(worker), actions);
+    });
+}
+
+void ProcessPool::gone(WorkerId worker, const ExitStatus& status) {
+    decide([&](PoolActions& actions) {
+        fsm_.worker_gone(worker, status, begun_by(worker), actions);
+        channels_.erase(worker);
+    });
+}
+
+// How many of its tasks the worker has begun; it will begin no other. Under the mutex.
+std::size_t ProcessPool::begun_by(WorkerId worker) {
+    std::vector<TaskId> tasks = fsm_.tasks_of(worker);
+    const auto found = channels_.find(worker);
+    while (!tasks.empty() && found != channels_.end() &&
+           found->second.channel->take_back(entries_.at(tasks.back()).number)) {
+        tasks.pop_back();
+    }
+    return tasks.size();
+}
+
+}  // namespace cofutures::process
