@@ -6,6 +6,7 @@
 #include <cofutures/any_future.hpp>
 #include <cofutures/as_completed.hpp>
 #include <cofutures/asio_executor.hpp>
+#include <cofutures/blocking_region.hpp>
 #include <cofutures/codec.hpp>
 #include <cofutures/error.hpp>
 #include <cofutures/executor.hpp>

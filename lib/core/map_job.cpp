@@ -2,6 +2,7 @@
 
 #include "core/completion_scope.hpp"
 #include "core/spin.hpp"
+#include "core/task_place.hpp"
 
 namespace cofutures::detail {
 
@@ -51,6 +52,7 @@ bool MapJob::look_until(Ready ready, const Deadline& deadline) noexcept {
 // first.
 template <class Woken>
 bool MapJob::sleep_until(Woken woken, const Deadline& deadline) {
+    const BlockedWorker blocked(WorkerContext::current());
     std::unique_lock lock(sleep_mutex_);
     if (!deadline) {
         woken_.wait(lock, woken);
