@@ -7,7 +7,7 @@ cmake_minimum_required(VERSION 3.25)
 
 # Public headers from the lowest layer to the highest; each reaches its own layer and those before.
 set(layers
-    "error executor_stats export freeze_support observer on_full task_options version worker_limits worker_output"
+    "blocking_region error executor_stats export freeze_support observer on_full task_options version worker_limits worker_output"
     "codec future promise worker_initializer"
     "any_future as_completed wait when_all"
     "map executor"
