@@ -101,7 +101,7 @@ private:
     bool open_ = true;
     bool has_ended_ = false;
     std::unordered_set<StateBase*> pending_;  // kept by their handlers
-    std::size_t running_ = 0;                 // handlers that run their task
+    std::size_t running_ = 0;                 // handlers that run their task, and submits
 };
 
 /// What is posted for a task of an AsioExecutor.
@@ -185,15 +185,16 @@ class COFUTURES_EXPORT AsioExecutor : public detail::SubmitCalls<Executor, detai
 public:
     /// Makes an executor of an Asio executor.
     ///
-    /// @param observer  Is told what becomes of its tasks; null for nobody. The events name a worker
+    /// @param observer  Is told what becomes of its tasks; null for nobody. The events name a
+    /// worker
     ///                  only where that is a thread of a ThreadPoolExecutor.
     template <detail::AnyAsioExecutor AsioExecutorType>
     explicit AsioExecutor(
         const AsioExecutorType& executor, std::shared_ptr<ExecutorObserver> observer = nullptr
     )
-        : sink_(std::make_shared<detail::AsioSinkOn<AsioExecutorType>>(
-              executor, std::move(observer)
-          )) {}
+        : sink_(
+              std::make_shared<detail::AsioSinkOn<AsioExecutorType>>(executor, std::move(observer))
+          ) {}
 
     /// Waits until all that was submitted has run: shutdown(true).
     ~AsioExecutor() override;

@@ -7,6 +7,7 @@
 #include <cofutures/as_completed.hpp>
 #include <cofutures/as_future.hpp>
 #include <cofutures/asio_executor.hpp>
+#include <cofutures/blocking_region.hpp>
 #include <cofutures/cancel_on_abort.hpp>
 #include <cofutures/chrome_trace.hpp>
 #include <cofutures/codec.hpp>

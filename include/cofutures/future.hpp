@@ -44,6 +44,18 @@ class Future;
 COFUTURES_EXPORT void (*set_callback_error_handler(void (*handler)(std::exception_ptr) noexcept
 ) noexcept)(std::exception_ptr) noexcept;
 
+/// Installs what is told of exceptions that nobody ever looked at: the future that held one has
+/// gone, and no `result()`, `exception()`, `co_await`, callback or continuation was told of it.
+///
+/// @param handler  Called on the thread where the last handle went, or where the call ended if
+/// there
+///                 was none; null, the default, for nobody.
+/// @returns The handler that was installed before.
+/// @thread_safety  Safe.
+/// @python         none; as asyncio's "exception was never retrieved".
+COFUTURES_EXPORT void (*set_unobserved_exception_handler(void (*handler)(std::exception_ptr
+) noexcept) noexcept)(std::exception_ptr) noexcept;
+
 /// The result of a call that runs elsewhere: a cheap, copyable handle on state that all copies
 /// share.
 ///

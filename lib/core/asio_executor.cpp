@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -68,11 +69,12 @@ public:
     }
 
     void taken(StateBase& task) noexcept {
-        {
-            const std::lock_guard lock(mutex_);
-            ++submitted_;
-        }
         task.enter(nullptr, *this, {.watched = true});
+        const std::lock_guard lock(mutex_);
+        ++submitted_;
+    }
+
+    void queued(const StateBase& task) noexcept {
         if (observer_ != nullptr) {
             report_queued(*observer_, task);
         }
@@ -97,9 +99,7 @@ public:
             ++(failed ? failed_ : completed_);
         }
         if (observer_ != nullptr) {
-            report_finished(
-                *observer_, task, failed ? TaskOutcome::raised : TaskOutcome::returned
-            );
+            report_finished(*observer_, task, failed ? TaskOutcome::raised : TaskOutcome::returned);
         }
     }
 
@@ -137,8 +137,7 @@ public:
         stats.running = running_;
         stats.completed = completed_;
         stats.failed = failed_ + lost_;
-        stats.queued =
-            static_cast<std::size_t>(submitted_ - begun - lost_ - stats.cancelled);
+        stats.queued = static_cast<std::size_t>(submitted_ - begun - lost_ - stats.cancelled);
         return stats;
     }
 
@@ -195,10 +194,17 @@ void AsioSink::submit(StatePtr task) {
         if (!open_) {
             throw ShutdownError();
         }
+        account_->taken(*task);
+        ++running_;  // being submitted; a shutdown waits, and does not cancel it yet
+    }
+    account_->queued(*task);
+    Handler handler(shared_from_this(), std::move(task));
+    {
+        const std::lock_guard lock(mutex_);
+        --running_;
         pending_.insert(key);
     }
-    account_->taken(*task);
-    post(Handler(shared_from_this(), std::move(task)));
+    post(std::move(handler));
 }
 
 boost::asio::any_io_executor AsioSink::make_strand() const {
@@ -295,8 +301,11 @@ Future<void> AsioSink::begin_shutdown(bool cancel_pending) {
 
 bool AsioSink::shutdown_until(const Deadline& deadline, bool cancel_pending) {
     if (runs_this_thread()) {
-        throw DeadlockError("waiting for an executor's shutdown on a thread that runs the same Asio "
-                            "executor would be waiting for itself; call shutdown(false) there");
+        throw DeadlockError(
+            std::string(deadline ? "shutdown_for()" : "shutdown(wait=true)") +
+            " was called on a thread that runs the same Asio executor, which would wait for "
+            "itself; call shutdown(false) there"
+        );
     }
     close(cancel_pending);
     if (!FutureAccess::state(ended_future_).wait(deadline)) {

@@ -33,6 +33,7 @@ void write_to_stderr(std::exception_ptr error) noexcept {
 }
 
 constinit std::atomic<Handler> installed_handler{&write_to_stderr};
+constinit std::atomic<Handler> unobserved_handler{nullptr};
 
 }  // namespace
 
@@ -41,7 +42,18 @@ void (*set_callback_error_handler(void (*handler)(std::exception_ptr) noexcept) 
     return installed_handler.exchange(handler == nullptr ? &write_to_stderr : handler);
 }
 
+void (*set_unobserved_exception_handler(void (*handler)(std::exception_ptr) noexcept) noexcept
+)(std::exception_ptr) noexcept {
+    return unobserved_handler.exchange(handler);
+}
+
 namespace detail {
+
+void report_unobserved_exception(const std::exception_ptr& error) noexcept {
+    if (const Handler handler = unobserved_handler.load()) {
+        handler(error);
+    }
+}
 
 void report_callback_error(std::exception_ptr error) noexcept {
     installed_handler.load()(std::move(error));

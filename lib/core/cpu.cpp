@@ -38,8 +38,9 @@ unsigned cpus_in_affinity_mask() {
 }
 
 // The folder of this process in the cgroup hierarchy; `controller` is empty for version 2.
-std::optional<std::string> cgroup_folder(const std::string& controller) {
-    std::ifstream file("/proc/self/cgroup");
+std::optional<std::string>
+cgroup_folder(const std::string& membership, const std::string& controller) {
+    std::ifstream file(membership);
     for (std::string line; std::getline(file, line);) {
         const auto first = line.find(':');
         const auto second = line.find(':', first + 1);
@@ -58,7 +59,7 @@ std::optional<std::string> cgroup_folder(const std::string& controller) {
 }
 
 double quota_of_version_2(const std::string& folder) {
-    std::ifstream file("/sys/fs/cgroup" + folder + "/cpu.max");
+    std::ifstream file(folder + "/cpu.max");
     std::string quota;
     double period = 0;
     if (file >> quota >> period && quota != "max" && period > 0) {
@@ -68,9 +69,8 @@ double quota_of_version_2(const std::string& folder) {
 }
 
 double quota_of_version_1(const std::string& folder) {
-    const std::string path = "/sys/fs/cgroup/cpu" + folder;
-    std::ifstream quota_file(path + "/cpu.cfs_quota_us");
-    std::ifstream period_file(path + "/cpu.cfs_period_us");
+    std::ifstream quota_file(folder + "/cpu.cfs_quota_us");
+    std::ifstream period_file(folder + "/cpu.cfs_period_us");
     double quota = 0;
     double period = 0;
     if (quota_file >> quota && period_file >> period && quota > 0 && period > 0) {
@@ -79,20 +79,22 @@ double quota_of_version_1(const std::string& folder) {
     return HUGE_VAL;
 }
 
-// The tightest quota on the way from this process's group up to the root.
-double cpus_by_quota() {
+}  // namespace
+
+double cpus_by_quota(const std::string& membership, const std::string& hierarchy) {
     double least = HUGE_VAL;
-    const auto look = [&least](std::optional<std::string> folder, auto quota_of) {
+    const auto look = [&](const std::string& controller, const std::string& root, auto quota_of) {
+        std::optional<std::string> folder = cgroup_folder(membership, controller);
         while (folder && !folder->empty()) {
-            least = std::min(least, quota_of(*folder));
+            least = std::min(least, quota_of(root + *folder));
             folder->erase(folder->find_last_of('/'));
         }
         if (folder) {
-            least = std::min(least, quota_of(std::string()));
+            least = std::min(least, quota_of(root));
         }
     };
-    look(cgroup_folder(""), quota_of_version_2);
-    look(cgroup_folder("cpu"), quota_of_version_1);
+    look("", hierarchy, quota_of_version_2);
+    look("cpu", hierarchy + "/cpu", quota_of_version_1);
     return least;
 }
 
@@ -102,16 +104,17 @@ unsigned cpus_in_affinity_mask() {
     return std::max(std::thread::hardware_concurrency(), 1U);
 }
 
-double cpus_by_quota() {
+}  // namespace
+
+double cpus_by_quota(const std::string& /*membership*/, const std::string& /*hierarchy*/) {
     return HUGE_VAL;
 }
 
 #endif
 
-}  // namespace
-
 unsigned usable_cpus() {
-    const double quota = std::max(1.0, std::ceil(cpus_by_quota()));
+    const double quota =
+        std::max(1.0, std::ceil(cpus_by_quota("/proc/self/cgroup", "/sys/fs/cgroup")));
     const unsigned mask = cpus_in_affinity_mask();
     return quota < mask ? static_cast<unsigned>(quota) : mask;
 }

@@ -4,6 +4,7 @@
 
 #include "core/completion_scope.hpp"
 #include "core/spin.hpp"
+#include "core/task_place.hpp"
 
 namespace cofutures::detail {
 
@@ -62,6 +63,7 @@ bool MapJob::look_until(Ready ready, const Deadline& deadline) {
 // first.
 template <class Woken>
 bool MapJob::sleep_until(Woken woken, const Deadline& deadline) {
+    const BlockedWorker blocked(WorkerContext::current());
     std::unique_lock lock(sleep_mutex_);
     if (!deadline) {
         woken_.wait(lock, woken);

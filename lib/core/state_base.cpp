@@ -1,6 +1,7 @@
 #include <cofutures/detail/state_base.hpp>
 
 #include <cofutures/error.hpp>
+#include <cofutures/detail/callback_error.hpp>
 
 #include "core/blocking_waiter.hpp"
 #include "core/completion_scope.hpp"
@@ -199,8 +200,11 @@ void StateBase::drop_unreadable_value() noexcept {
     }
     if (now == Phase::returned) {
         destroy_value();
-    } else {
-        error_ = nullptr;
+        return;
+    }
+    const std::exception_ptr error = std::exchange(error_, nullptr);
+    if (!looked_at_.load(std::memory_order_relaxed)) {
+        report_unobserved_exception(error);
     }
 }
 
@@ -354,6 +358,25 @@ void StateBase::count_end(bool failed) noexcept {
     }
     if ((word_.load(std::memory_order_relaxed) & watched_bit) != 0) {
         account_->ended(*this, failed);
+    }
+}
+
+void StateBase::leave_run(StateBase* outer) noexcept {
+    if (WorkerContext* worker = WorkerContext::current()) {
+        worker->run(outer);
+        if (worker->counts_for(account_)) {
+            worker->count_left();
+        }
+    }
+    set_place(nullptr);
+}
+
+void StateBase::end_elsewhere(bool failed) noexcept {
+    if (account_ != nullptr) {
+        account_->ended_elsewhere(failed);
+        if ((word_.load(std::memory_order_relaxed) & watched_bit) != 0) {
+            account_->ended(*this, failed);
+        }
     }
 }
 

@@ -24,6 +24,9 @@ public:
     /// A watched task has ended on the calling thread, and its future is about to.
     virtual void ended(StateBase& task, bool failed) noexcept = 0;
 
+    /// A task that left the worker which began it has ended; for those that workers count.
+    virtual void ended_elsewhere(bool /*failed*/) noexcept {}
+
     /// A task was cancelled. Under its lock bit: no lock may be taken, nor foreign code called.
     ///
     /// @returns What room_made() is to be called on when the bit is free; null for nothing.

@@ -76,12 +76,18 @@ protected:
     /// For the destructor of a pool without workers: waits until nobody looks at it.
     static void leave_graph() noexcept;
 
+    void ended_elsewhere(bool failed) noexcept final {
+        (failed ? failed_elsewhere_ : completed_elsewhere_).fetch_add(1, std::memory_order_acq_rel);
+    }
+
 private:
     friend class WorkerContext;
     friend class WaitGraph;
 
     std::vector<const WorkerContext*> workers_;  // guarded by the wait graph's mutex
     TaskCounts gone_;                            // likewise: by workers that are gone
+    std::atomic<std::uint64_t> completed_elsewhere_{0};
+    std::atomic<std::uint64_t> failed_elsewhere_{0};
 };
 
 /// A worker thread of a pool: lives on its stack while it runs tasks.
@@ -107,14 +113,26 @@ public:
         return account == account_;
     }
     void count_begun() noexcept { add_one(begun_); }
+    void count_left() noexcept { add_one(left_); }
     void count_ended(bool failed) noexcept { add_one(failed ? failed_ : completed_); }
     [[nodiscard]] TaskCounts counts() const noexcept;
+
+    /// The thread is about to block, and has stopped blocking. May be nested.
+    void begin_blocking() noexcept {
+        if (blocked_++ == 0) {
+            pool_.worker_blocks();
+        }
+    }
+    void end_blocking() noexcept {
+        if (--blocked_ == 0) {
+            pool_.worker_goes_on();
+        }
+    }
 
     /// Whether so much of the stack is in use that no further task should begin on top of it.
     [[nodiscard]] bool is_deep() const noexcept;
 
 private:
-    friend class BlockedWorker;
     friend class WaitGraph;
 
     // Only this thread writes.
@@ -128,12 +146,13 @@ private:
     const TaskAccount* const account_;
     const std::string name_;
     const bool substitute_;
-    int blocked_ = 0;               // BlockedWorkers on this thread
+    int blocked_ = 0;               // the thread's: how deep it is in blocking
     StateBase* task_ = nullptr;     // the innermost that runs; the thread's, at rest while it waits
     StateBase* awaited_ = nullptr;  // guarded by the wait graph's mutex
     std::atomic<std::uint64_t> begun_{0};
     std::atomic<std::uint64_t> completed_{0};
     std::atomic<std::uint64_t> failed_{0};
+    std::atomic<std::uint64_t> left_{0};
 };
 
 inline thread_local constinit WorkerContext* WorkerContext::current_ = nullptr;
@@ -142,15 +161,15 @@ inline thread_local constinit WorkerContext* WorkerContext::current_ = nullptr;
 class BlockedWorker {
 public:
     explicit BlockedWorker(WorkerContext* worker) noexcept : worker_(worker) {
-        if (worker_ != nullptr && worker_->blocked_++ == 0) {
-            worker_->pool_.worker_blocks();
+        if (worker_ != nullptr) {
+            worker_->begin_blocking();
         }
     }
     BlockedWorker(const BlockedWorker&) = delete;
     BlockedWorker& operator=(const BlockedWorker&) = delete;
     ~BlockedWorker() {
-        if (worker_ != nullptr && --worker_->blocked_ == 0) {
-            worker_->pool_.worker_goes_on();
+        if (worker_ != nullptr) {
+            worker_->end_blocking();
         }
     }
 

@@ -48,7 +48,7 @@ private:
 
     void run() noexcept;
 
-    mutable std::mutex mutex_;  // guards the block that follows
+    mutable std::mutex mutex_;      // guards the block that follows
     std::vector<Running> running_;  // as many as threads, or a few more: no order
     std::uint64_t overruns_ = 0;
     bool stopped_ = false;

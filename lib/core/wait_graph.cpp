@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace cofutures::detail {
 
@@ -143,17 +144,21 @@ WorkerContext::~WorkerContext() {
 TaskCounts WorkerContext::counts() const noexcept {
     constexpr int attempts = 100;
     TaskCounts counts;
+    std::uint64_t left = 0;
     for (int attempt = 0; attempt < attempts; ++attempt) {
         // What has ended before what has begun: never more than that.
         counts.completed = completed_.load(std::memory_order_acquire);
         counts.failed = failed_.load(std::memory_order_acquire);
+        left = left_.load(std::memory_order_acquire);
         counts.begun = begun_.load(std::memory_order_acquire);
         if (counts.completed == completed_.load(std::memory_order_relaxed) &&
-            counts.failed == failed_.load(std::memory_order_relaxed)) {
+            counts.failed == failed_.load(std::memory_order_relaxed) &&
+            left == left_.load(std::memory_order_relaxed)) {
             break;
         }
     }
-    counts.busy = counts.begun != counts.completed + counts.failed && !substitute_ ? 1 : 0;
+    const bool busy = counts.begun != counts.completed + counts.failed + left;
+    counts.busy = busy && !substitute_ ? 1 : 0;
     return counts;
 }
 
@@ -176,6 +181,9 @@ void WaitGraph::remove(TaskPool& pool, const WorkerContext& worker) {
 TaskCounts TaskPool::count_tasks() const {
     const std::lock_guard lock(graph_mutex);
     TaskCounts sum = gone_;
+    // Before what has begun, as in counts().
+    sum.completed += completed_elsewhere_.load(std::memory_order_acquire);
+    sum.failed += failed_elsewhere_.load(std::memory_order_acquire);
     for (const WorkerContext* worker : workers_) {
         add_to(sum, worker->counts());
     }

@@ -10,8 +10,8 @@ namespace cofutures::thread {
 ///
 /// Each thread of a pool brings one, and a drainer keeps it from when it is called until it finds
 /// nothing to do: waking a thread allocates nothing, and so cannot fail. A thread that waits by
-/// itself is woken by it; once the thread has joined Asio, any of Asio's threads may be the drainer,
-/// and this is the memory of the handler that is posted for it.
+/// itself is woken by it; once the thread has joined Asio, any of Asio's threads may be the
+/// drainer, and this is the memory of the handler that is posted for it.
 class Drainer {
 public:
     Drainer() = default;

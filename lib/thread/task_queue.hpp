@@ -15,8 +15,8 @@ class TaskList {
 public:
     TaskList() = default;
     TaskList(TaskList&& other) noexcept
-        : first_(std::exchange(other.first_, nullptr)), last_(std::exchange(other.last_, nullptr)) {
-    }
+        : first_(std::exchange(other.first_, nullptr)),
+          last_(std::exchange(other.last_, nullptr)) {}
     TaskList& operator=(TaskList&& other) noexcept {
         std::swap(first_, other.first_);
         std::swap(last_, other.last_);

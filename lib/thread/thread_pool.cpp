@@ -29,13 +29,11 @@ std::exception_ptr broken_by(const std::exception_ptr& cause) {
     }
 }
 
-int priority_of(const detail::StateBase& task) noexcept {
-    const TaskOptions* const options = task.options();
+int priority_in(const TaskOptions* options) noexcept {
     return options == nullptr ? 0 : options->priority;
 }
 
-bool has_limit(const detail::StateBase& task) noexcept {
-    const TaskOptions* const options = task.options();
+bool has_limit(const TaskOptions* options) noexcept {
     return options != nullptr && options->timeout;
 }
 
@@ -79,31 +77,30 @@ void ThreadPool::check_open() const {
     }
 }
 
-detail::StateBase::Marks ThreadPool::marks_of(const detail::StateBase& task) const noexcept {
+detail::StateBase::Marks ThreadPool::marks_for(const TaskOptions* options) const noexcept {
     return {
-        .watched = config_.observer != nullptr || has_limit(task),
+        .watched = config_.observer != nullptr || has_limit(options),
         .in_queue = config_.max_queue.has_value(),
     };
 }
 
-// What a task needs before it can be taken.
-void ThreadPool::prepare(const detail::StateBase& task) {
+// What is needed before a task can be taken.
+void ThreadPool::prepare(const TaskOptions* options) {
     check_process();
-    if (has_limit(task)) {
+    if (has_limit(options)) {
         timer_->start();
     }
 }
 
 void ThreadPool::submit(detail::StatePtr task) {
-    prepare(*task);
+    prepare(task->options());
     std::unique_lock lock(mutex_);
     check_open();
     take(lock, std::move(task));
 }
 
 void ThreadPool::enqueue(detail::StatePtr task) {
-    const bool may_go_over = config_.on_full == OnFull::block && runs_this_thread();
-    if (!config_.max_queue || may_go_over) {
+    if (!config_.max_queue || (config_.on_full == OnFull::block && runs_this_thread())) {
         submit(std::move(task));
     } else if (!try_enqueue(task)) {
         if (config_.on_full == OnFull::reject) {
@@ -114,7 +111,7 @@ void ThreadPool::enqueue(detail::StatePtr task) {
 }
 
 bool ThreadPool::try_enqueue(detail::StatePtr task) {
-    prepare(*task);
+    prepare(task->options());
     std::unique_lock lock(mutex_);
     check_open();
     if (config_.max_queue && !(room_waiters_.empty() && has_room())) {
@@ -125,7 +122,7 @@ bool ThreadPool::try_enqueue(detail::StatePtr task) {
 }
 
 Future<void> ThreadPool::enqueue_when_room(detail::StatePtr task) {
-    prepare(*task);
+    prepare(task->options());
     Promise<void> taken;
     auto future = taken.get_future();
     std::unique_lock lock(mutex_);
@@ -141,17 +138,18 @@ Future<void> ThreadPool::enqueue_when_room(detail::StatePtr task) {
 
 // Takes a task that nobody else knows yet. Gives the mutex free.
 void ThreadPool::take(std::unique_lock<std::mutex>& lock, detail::StatePtr task) {
+    const TaskOptions* const options = task->options();
     if (config_.observer != nullptr) {
-        task->enter(this, *this, marks_of(*task));
+        task->enter(this, *this, marks_for(options));
         ++submitted_;
         ++announcing_;
         announce(lock, std::move(task));
         return;
     }
     detail::StateBase& entering = *task;
-    const Call called = push(std::move(task), priority_of(entering));
+    const Call called = push(std::move(task), priority_in(options));
     // Nobody takes it off the queue before the mutex is free.
-    entering.enter(this, *this, marks_of(entering));
+    entering.enter(this, *this, marks_for(options));
     ++submitted_;
     lock.unlock();
     wake(called);
@@ -170,7 +168,7 @@ void ThreadPool::announce(std::unique_lock<std::mutex>& lock, detail::StatePtr t
         if (initializer_error_) {
             error = broken_by(initializer_error_);
         } else {
-            called = push(task, priority_of(*task));
+            called = push(task, priority_in(task->options()));
         }
     } catch (...) {
         error = std::current_exception();  // no memory, no thread: the task is taken, and fails
@@ -216,14 +214,15 @@ ThreadPool::RoomWaiters ThreadPool::admit() noexcept {
     while (!room_waiters_.empty() && has_room()) {
         RoomWaiter& waiter = room_waiters_.front();
         admitted.splice(admitted.end(), room_waiters_, room_waiters_.begin());
-        const int priority = priority_of(*waiter.task);
+        const TaskOptions* const options = waiter.task->options();
+        const int priority = priority_in(options);
         try {
             queue_.reserve(priority);
         } catch (...) {
             waiter.error = std::current_exception();
             continue;
         }
-        if (!waiter.task->enter_if_pending(this, *this, marks_of(*waiter.task))) {
+        if (!waiter.task->enter_if_pending(this, *this, marks_for(options))) {
             continue;  // cancelled meanwhile: nobody waits any longer
         }
         ++submitted_;
@@ -242,9 +241,10 @@ void ThreadPool::finish(RoomWaiters admitted) noexcept {
     for (RoomWaiter& waiter : admitted) {
         if (waiter.to_be_announced) {
             std::unique_lock lock(mutex_);
-            announce(lock, std::move(waiter.task));
+            announce(lock, waiter.task);
         }
-        if (waiter.error) {
+        // Nobody waits any longer for one that was cancelled.
+        if (waiter.error && !waiter.task->cancelled()) {
             waiter.taken.set_exception(std::move(waiter.error));
         } else {
             waiter.taken.set_result();
@@ -266,7 +266,7 @@ void ThreadPool::begun(detail::StateBase& task, bool gave_room) noexcept {
 }
 
 void ThreadPool::ended(detail::StateBase& task, bool failed) noexcept {
-    if (has_limit(task)) {
+    if (has_limit(task.options())) {
         timer_->ended(task);
     }
     if (config_.observer != nullptr) {
@@ -312,8 +312,7 @@ void ThreadPool::lost(detail::StateBase& task) noexcept {
 
 void ThreadPool::report_if_cancelled(const detail::StateBase& task) noexcept {
     const detail::Phase phase = task.phase();
-    if (config_.observer != nullptr &&
-        (phase == detail::Phase::cancelling || task.cancelled())) {
+    if (config_.observer != nullptr && (phase == detail::Phase::cancelling || task.cancelled())) {
         detail::report_finished(*config_.observer, task, TaskOutcome::cancelled);
     }
 }
@@ -394,8 +393,9 @@ bool ThreadPool::shutdown_until(const detail::Deadline& deadline, bool cancel_pe
     check_process();
     if (runs_this_thread()) {
         throw DeadlockError(
-            "waiting for a pool's shutdown inside a task of the same pool would be waiting for "
-            "itself; call shutdown(false) there"
+            std::string(deadline ? "shutdown_for()" : "shutdown(wait=true)") +
+            " was called inside a task of the same pool, which would wait for itself; call "
+            "shutdown(false) there"
         );
     }
     close(cancel_pending);

@@ -145,8 +145,8 @@ private:
     // Taking tasks.
     void check_process() const;
     void check_open() const;
-    [[nodiscard]] detail::StateBase::Marks marks_of(const detail::StateBase& task) const noexcept;
-    void prepare(const detail::StateBase& task);
+    [[nodiscard]] detail::StateBase::Marks marks_for(const TaskOptions* options) const noexcept;
+    void prepare(const TaskOptions* options);
     void take(std::unique_lock<std::mutex>& lock, detail::StatePtr task);
     void announce(std::unique_lock<std::mutex>& lock, detail::StatePtr task);
     Call push(detail::StatePtr task, int priority);

@@ -282,8 +282,7 @@ void ThreadPool::worker_blocks() noexcept {
     Call called;
     {
         const std::lock_guard lock(mutex_);
-        drainers_allowed_ =
-            config_.max_threads + std::min(++blocked_, config_.max_extra_threads);
+        drainers_allowed_ = config_.max_threads + std::min(++blocked_, config_.max_extra_threads);
         if (!queue_.empty()) {
             called = call_for_more();
         }

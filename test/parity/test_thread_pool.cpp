@@ -7,15 +7,18 @@
 #include "support/leak_check.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <fstream>
+#include <functional>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <sched.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // After CPython's test_thread_pool.py, class ThreadPoolExecutorTest.
@@ -72,6 +75,20 @@ bool falls_asleep(pid_t thread) {
     return false;
 }
 
+// Forks a child that does nothing but use a pool of its own; says whether it ended well and in
+// time.
+bool fork_a_process() {
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        ThreadPoolExecutor pool(1);
+        _exit(pool.submit([] { return 0; }).result());
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(ThreadPoolExecutorTest)
@@ -105,6 +122,53 @@ BOOST_AUTO_TEST_CASE(test_idle_thread_reuse) {
     }
     BOOST_TEST(threads.size() == 1u);
     BOOST_TEST(Holdings::now().threads == before + 1);
+}
+
+// Processes are forked while a pool submits to itself; no lock of the library's stays locked in
+// them.
+BOOST_AUTO_TEST_CASE(test_hang_global_shutdown_lock) {
+    ThreadPoolExecutor pool(1);
+    std::atomic<bool> stop{false};
+    const std::function<void()> submit_again = [&] {
+        if (!stop) {
+            pool.submit(submit_again);
+        }
+    };
+    pool.submit(submit_again);
+    for (int i = 0; i < 50; ++i) {
+        BOOST_TEST(fork_a_process());
+    }
+    stop = true;
+}
+
+BOOST_AUTO_TEST_CASE(test_process_fork_from_a_threadpool) {
+    ThreadPoolExecutor pool(1);
+    BOOST_TEST(pool.submit(fork_a_process).result());
+}
+
+// From test_interpreter_pool.py: all tasks end if each is let go when it has reported, whether or
+// not each has a worker of its own.
+BOOST_AUTO_TEST_CASE(test_blocking_with_limited_workers) {
+    constexpr std::size_t tasks = 4;
+    for (const int workers : {static_cast<int>(tasks), 1}) {
+        ThreadPoolExecutor pool(workers);
+        std::vector<Gate> began(tasks);
+        std::vector<Gate> may_end(tasks);
+        std::vector<Future<void>> futures;
+        for (std::size_t i = 0; i < tasks; ++i) {
+            futures.push_back(pool.submit([&, i] {
+                began[i].open();
+                may_end[i].wait();
+            }));
+        }
+        for (std::size_t i = 0; i < tasks; ++i) {
+            began[i].wait();
+            may_end[i].open();
+        }
+        for (const auto& future : futures) {
+            future.result();
+        }
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

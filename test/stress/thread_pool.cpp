@@ -5,6 +5,8 @@
 
 #include <cofutures/error.hpp>
 
+#include "support/books.hpp"
+#include "support/crew.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 #include "support/seed.hpp"
@@ -13,7 +15,6 @@
 
 #include <array>
 #include <atomic>
-#include <barrier>
 #include <cstddef>
 #include <cstdlib>
 #include <functional>
@@ -29,6 +30,8 @@
 // Arguments, behind the framework's own and `--`: how many rounds each case plays.
 
 using namespace cofutures;
+using cofutures::test::Books;
+using cofutures::test::Crew;
 using cofutures::test::Gate;
 using cofutures::test::LeakCheck;
 
@@ -49,82 +52,6 @@ std::minstd_rand& dice() {
 int roll(int sides) {
     return static_cast<int>(dice()() % static_cast<unsigned>(sides));
 }
-
-// Threads that start together, round after round.
-class Crew {
-public:
-    using Job = std::function<void(std::size_t)>;
-
-    explicit Crew(std::size_t size) : barrier_(static_cast<std::ptrdiff_t>(size + 1)) {
-        for (std::size_t index = 0; index < size; ++index) {
-            threads_.emplace_back([this, index] {
-                for (;;) {
-                    barrier_.arrive_and_wait();
-                    if (!job_) {
-                        return;
-                    }
-                    job_(index);
-                    barrier_.arrive_and_wait();
-                }
-            });
-        }
-    }
-    Crew(const Crew&) = delete;
-    Crew& operator=(const Crew&) = delete;
-    ~Crew() {
-        job_ = nullptr;
-        barrier_.arrive_and_wait();
-        for (std::thread& thread : threads_) {
-            thread.join();
-        }
-    }
-
-    // Calls job(index) on all threads at once; returns when all have returned.
-    void play(Job job) {
-        job_ = std::move(job);
-        barrier_.arrive_and_wait();
-        barrier_.arrive_and_wait();
-    }
-
-private:
-    std::barrier<> barrier_;
-    Job job_;  // changed only while all threads wait at the barrier
-    std::vector<std::thread> threads_;
-};
-
-// What became of all calls that were to be made.
-struct Books {
-    std::atomic<long> wanted{0};
-    std::atomic<long> refused{0};
-    std::atomic<long> ran{0};
-    long cancelled = 0;
-    long broken = 0;
-
-    // Has a call made that counts itself.
-    std::optional<Future<void>> submit(Executor& executor) {
-        ++wanted;
-        try {
-            return executor.submit([this] { ++ran; });
-        } catch (const ShutdownError&) {
-            ++refused;
-        } catch (const BrokenThreadPool&) {
-            ++refused;
-        }
-        return std::nullopt;
-    }
-
-    // Enters a future that is done, or will be.
-    void settle(const Future<void>& future) {
-        future.wait();
-        if (future.cancelled()) {
-            ++cancelled;
-        } else if (future.exception() != nullptr) {
-            ++broken;
-        }
-    }
-
-    [[nodiscard]] bool balance() const { return wanted == ran + cancelled + refused + broken; }
-};
 
 using Futures = std::vector<Future<void>>;
 

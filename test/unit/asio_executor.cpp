@@ -10,6 +10,7 @@
 #include "support/map_inputs.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -17,6 +18,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -212,6 +214,60 @@ BOOST_AUTO_TEST_CASE(destroying_it_inside_its_own_call_does_not_wait) {
 
 // --- maps on it
 // ------------------------------------------------------------------------------------
+
+// --- counting and ending ------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(counts_its_tasks) {
+    asio::io_context context;
+    AsioExecutor executor(context.get_executor());
+    const auto good = executor.submit([&] { BOOST_TEST(executor.stats().running == 1U); });
+    const auto bad = executor.submit([] { throw 1; });
+    auto cancelled = executor.submit([] {});
+    BOOST_TEST(executor.stats().queued == 3U);
+    BOOST_TEST(cancelled.cancel());
+    BOOST_TEST(executor.stats().queued == 2U);
+    context.run();
+    const ExecutorStats expected{
+        .submitted = 3,
+        .completed = 1,
+        .failed = 1,
+        .cancelled = 1,
+    };
+    BOOST_TEST((executor.stats() == expected));
+}
+
+BOOST_AUTO_TEST_CASE(tasks_that_the_context_dropped_are_counted_as_failed) {
+    std::optional<asio::io_context> context(std::in_place);
+    AsioExecutor executor(context->get_executor());
+    const auto lost = executor.submit([] {});
+    context.reset();
+    BOOST_CHECK_THROW(lost.result(), BrokenExecutor);
+    BOOST_TEST(executor.stats().failed == 1U);
+    BOOST_TEST(executor.stats().queued == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(shutdown_for_says_whether_all_work_ended_in_time) {
+    asio::io_context context;
+    AsioExecutor executor(context.get_executor());
+    const auto pending = executor.submit([] {});
+    BOOST_TEST(!executor.shutdown_for(std::chrono::milliseconds(1)));
+    context.run();
+    BOOST_TEST(executor.shutdown_for(std::chrono::seconds(0)));
+    BOOST_TEST(pending.done());
+}
+
+BOOST_AUTO_TEST_CASE(async_shutdown_works_on_the_only_thread_of_the_context) {
+    asio::io_context context;
+    std::optional<AsioExecutor> executor(std::in_place, context.get_executor());
+    const auto pending = executor->submit([] {});
+    bool ended = false;
+    executor->async_shutdown(asio::bind_executor(context, [&](boost::system::error_code error) {
+        ended = !error && pending.done();
+        executor.reset();
+    }));
+    context.run();
+    BOOST_TEST(ended);
+}
 
 BOOST_AUTO_TEST_CASE(maps_on_an_io_context_that_one_thread_runs) {
     asio::io_context context;

@@ -19,6 +19,9 @@ public:
 
     void notify(StateBase& state) noexcept override {
         const std::unique_ptr<DoneCallback> self(this);
+        if (state.phase() == Phase::raised) {
+            state.look();
+        }
         call(fn_, state);
     }
 

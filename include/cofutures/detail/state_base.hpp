@@ -230,6 +230,10 @@ protected:
     bool begin_run(StateBase*& outer) noexcept;
     /// The call has ended, and its future is about to.
     void end_run(StateBase* outer, bool failed = false) noexcept;
+    /// Instead of end_run(): the thread turns to something else, and the call goes on without one.
+    void leave_run(StateBase* outer) noexcept;
+    /// Such a call has ended, on any thread, and its future is about to. Its executor must live.
+    void end_elsewhere(bool failed) noexcept;
 
     /// The two parts of end_run(), for what goes on elsewhere: the thread turns to what it ran
     /// before, and the end is counted when it comes.

@@ -8,6 +8,7 @@
 #include "support/leak_check.hpp"
 #include "support/object_observer.hpp"
 
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -124,6 +125,48 @@ BOOST_AUTO_TEST_CASE(a_long_queue_is_released_without_recursion) {
     }
     queue = TaskQueue();
     BOOST_TEST(queue.empty());
+}
+
+BOOST_AUTO_TEST_CASE(gives_higher_priorities_first_and_the_oldest_within_one) {
+    std::vector<int> ran;
+    TaskQueue queue;
+    constexpr int lowest = std::numeric_limits<int>::min();
+    constexpr int highest = std::numeric_limits<int>::max();
+    const std::vector<std::pair<int, int>> pushed{
+        {0, 4}, {lowest, 7}, {highest, 0}, {3, 1}, {-1, 6}, {3, 2}, {1, 3}, {0, 5}, {lowest, 8}};
+    for (const auto& [priority, place] : pushed) {
+        queue.push(numbered(place, ran), priority);
+    }
+    BOOST_TEST(queue.size() == 9u);
+    BOOST_TEST(
+        run_all(queue, ran) == (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8}),
+        boost::test_tools::per_element()
+    );
+    BOOST_TEST(queue.empty());
+}
+
+BOOST_AUTO_TEST_CASE(room_for_a_priority_that_is_not_used_does_no_harm) {
+    std::vector<int> ran;
+    TaskQueue queue;
+    queue.reserve(5);
+    queue.reserve(-5);
+    BOOST_TEST(queue.empty());
+    BOOST_TEST(queue.pop() == nullptr);
+    queue.push(numbered(1, ran));
+    queue.push(numbered(2, ran), -9);
+    BOOST_TEST(run_all(queue, ran) == (std::vector<int>{1, 2}), boost::test_tools::per_element());
+    BOOST_TEST(queue.empty());
+}
+
+BOOST_AUTO_TEST_CASE(releases_tasks_of_all_priorities) {
+    ObjectCounts counts;
+    {
+        TaskQueue queue;
+        for (const int priority : {-1, 0, 1}) {
+            queue.push(detail::make_task([held = Observed(counts)] {}), priority);
+        }
+    }
+    BOOST_TEST(counts.live() == 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

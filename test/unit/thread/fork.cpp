@@ -1,0 +1,130 @@
+#include <cofutures/thread_pool_executor.hpp>
+
+#define BOOST_TEST_MODULE thread_pool_fork
+#include <boost/test/unit_test.hpp>
+
+#include <cofutures/error.hpp>
+
+#include "support/gate.hpp"
+#include "support/leak_check.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace cofutures;
+using namespace std::chrono_literals;
+using cofutures::test::Gate;
+using cofutures::test::generous;
+using cofutures::test::LeakCheck;
+
+BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
+
+namespace {
+
+// Runs `check` in a forked child; says whether it returned true, in time and without a crash.
+template <class Check>
+bool holds_in_child(Check check) {
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        bool good = false;
+        try {
+            good = check();
+        } catch (...) {
+            good = false;
+        }
+        _exit(good ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+template <class Call>
+bool is_refused(Call call) {
+    try {
+        call();
+    } catch (const BrokenThreadPool& error) {
+        return std::string(error.what()).find("forked child") != std::string::npos;
+    }
+    return false;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(thread_pool_fork)
+
+BOOST_AUTO_TEST_CASE(in_a_forked_child_every_use_is_an_error) {
+    ThreadPoolExecutor pool(2);
+    pool.submit([] {}).result();
+    BOOST_TEST(holds_in_child([&] { return is_refused([&] { pool.submit([] {}); }); }));
+    BOOST_TEST(holds_in_child([&] { return is_refused([&] { pool.try_submit([] {}); }); }));
+    BOOST_TEST(holds_in_child([&] { return is_refused([&] { pool.shutdown(); }); }));
+    BOOST_TEST(holds_in_child([&] { return is_refused([&] { pool.shutdown(false); }); }));
+    BOOST_TEST(holds_in_child([&] { return is_refused([&] { pool.shutdown_for(1s); }); }));
+    BOOST_TEST(holds_in_child([&] {
+        return is_refused([&] { static_cast<void>(pool.get_executor()); });
+    }));
+    BOOST_TEST(holds_in_child([&] {
+        return is_refused([&] {
+            const std::vector<int> items{1, 2, 3};
+            static_cast<void>(pool.map([](int i) { return i; }, items));
+        });
+    }));
+    BOOST_TEST(holds_in_child([&] { return is_refused([&] { static_cast<void>(pool.stats()); }); })
+    );
+    BOOST_TEST(pool.submit([] { return 3; }).result() == 3);
+}
+
+BOOST_AUTO_TEST_CASE(the_destructor_in_the_child_neither_hangs_nor_crashes) {
+    std::optional<ThreadPoolExecutor> pool(std::in_place, 2);
+    Gate may_end;
+    const auto running = pool->submit([&] { may_end.wait(); });
+    const auto queued = pool->submit([] {});
+    BOOST_TEST(holds_in_child([&] {
+        pool.reset();
+        return true;
+    }));
+    may_end.open();
+    queued.result();
+}
+
+BOOST_AUTO_TEST_CASE(a_pool_that_the_child_makes_works_also_inside_a_task) {
+    ThreadPoolExecutor pool(2);
+    const auto works = [] {
+        return holds_in_child([] {
+            ThreadPoolExecutor own(2);
+            return own.submit([] { return 1; }).result() == 1;
+        });
+    };
+    BOOST_TEST(works());
+    BOOST_TEST(pool.submit(works).result());
+}
+
+BOOST_AUTO_TEST_CASE(forks_while_the_pool_is_busy_all_come_out_well) {
+    ThreadPoolExecutor pool(2);
+    std::atomic<bool> stop{false};
+    std::thread load([&] {
+        while (!stop) {
+            pool.submit([] {}).wait();
+        }
+    });
+    for (int i = 0; i < 50; ++i) {
+        BOOST_TEST(holds_in_child([&] {
+            ThreadPoolExecutor own(1);
+            return is_refused([&] { pool.submit([] {}); }) &&
+                   own.submit([] { return true; }).result();
+        }));
+    }
+    stop = true;
+    load.join();
+}
+
+BOOST_AUTO_TEST_SUITE_END()
