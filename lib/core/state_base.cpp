@@ -277,6 +277,13 @@ void StateBase::end_run(StateBase* outer) noexcept {
     }
 }
 
+void StateBase::leave_run(StateBase* outer) noexcept {
+    if (WorkerContext* worker = WorkerContext::current()) {
+        worker->run(outer);
+    }
+    set_place(nullptr);
+}
+
 // --- waiting and reading ------------------------------------------------------------------------
 
 bool StateBase::wait(const Deadline& deadline) {

@@ -66,9 +66,7 @@ public:
         } catch (...) {
             // What was to be dispatched has been destroyed, and has ended the future.
         }
-        this->end_run(outer);
-        // No worker's any more: it goes on wherever Asio finds a thread.
-        this->set_place(nullptr);
+        this->leave_run(outer);  // it goes on wherever Asio finds a thread
     }
 
 protected:

@@ -204,6 +204,8 @@ protected:
     /// Claims the task for the calling thread, which runs it until end_run(). False as try_claim().
     bool begin_run(StateBase*& outer) noexcept;
     static void end_run(StateBase* outer) noexcept;
+    /// Instead of end_run(): the thread turns to something else, and the call goes on without one.
+    void leave_run(StateBase* outer) noexcept;
 
     /// Calls `read()` if the future is pending; it stays so, or its claimer waits, until it
     /// returns.
