@@ -171,7 +171,9 @@ void ThreadPool::drain(Drainer& drainer) noexcept {
     const auto end_of_turn = limited ? Clock::now() + turn_length : Clock::time_point::min();
     while (const detail::StatePtr task = next_task(drainer)) {
         task->run();
-        if (shared_with_asio_.load(std::memory_order_relaxed) && Clock::now() >= end_of_turn) {
+        // A task that runs on is a coroutine, whose handlers may be among those that wait.
+        if (shared_with_asio_.load(std::memory_order_relaxed) &&
+            (task->running() || Clock::now() >= end_of_turn)) {
             wake(&drainer);  // go on behind those that wait for their turn
             return;
         }
