@@ -340,21 +340,12 @@ bool StateBase::begin_run(StateBase*& outer) noexcept {
 }
 
 void StateBase::end_run(StateBase* outer, bool failed) noexcept {
-    leave_worker(outer);
-    count_end(failed);
-}
-
-void StateBase::leave_worker(StateBase* outer) noexcept {
+    // Whoever sees the future done shall find it counted.
     if (WorkerContext* worker = WorkerContext::current()) {
         worker->run(outer);
-    }
-}
-
-// Whoever sees the future done shall find it counted.
-void StateBase::count_end(bool failed) noexcept {
-    if (WorkerContext* worker = WorkerContext::current();
-        worker != nullptr && worker->counts_for(account_)) {
-        worker->count_ended(failed);
+        if (worker->counts_for(account_)) {
+            worker->count_ended(failed);
+        }
     }
     if ((word_.load(std::memory_order_relaxed) & watched_bit) != 0) {
         account_->ended(*this, failed);

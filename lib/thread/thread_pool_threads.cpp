@@ -309,8 +309,9 @@ void ThreadPool::drain(Drainer& drainer) noexcept {
         if (config_.observer != nullptr) {
             report_if_cancelled(*task);
         }
-        if (shared_with_asio_.load(std::memory_order_relaxed) && Clock::now() >= end_of_turn &&
-            end_turn(drainer)) {
+        // A task that runs on is a coroutine, whose handlers may be among those that wait.
+        if (shared_with_asio_.load(std::memory_order_relaxed) &&
+            (task->running() || Clock::now() >= end_of_turn) && end_turn(drainer)) {
             return;
         }
     }

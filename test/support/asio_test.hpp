@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/system_context.hpp>
 #include <boost/asio/system_executor.hpp>
 #include <boost/asio/use_future.hpp>
@@ -22,9 +23,13 @@
 
 namespace cofutures::test {
 
-/// As LeakCheck, for tests whose handlers have no executor: those start Asio's own threads, which
-/// would stay until the program ends.
+/// As LeakCheck, for tests whose handlers have no executor: those start Asio's own threads, and
+/// timers there its descriptors, which would stay until the program ends.
 struct LeakCheckWithoutSystemThreads : LeakCheck {
+    void setup() {
+        const boost::asio::steady_timer opens_descriptors{boost::asio::system_executor()};
+        LeakCheck::setup();
+    }
     void teardown() {
         auto& threads =
             boost::asio::query(boost::asio::system_executor(), boost::asio::execution::context);

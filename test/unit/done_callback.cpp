@@ -8,6 +8,7 @@
 #include "support/object_observer.hpp"
 
 #include <boost/asio/bind_executor.hpp>
+#include <boost/asio/execution/blocking.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <memory>
@@ -31,6 +32,7 @@ std::vector<std::string> reported;
 // An executor that drops what it is given.
 struct DroppingExecutor {
     bool operator==(const DroppingExecutor&) const noexcept = default;
+    DroppingExecutor require(boost::asio::execution::blocking_t::never_t) const { return {}; }
     template <class Fn>
     void execute(const Fn& /*fn*/) const {}
 };
@@ -38,6 +40,7 @@ struct DroppingExecutor {
 // One that takes nothing.
 struct FullExecutor {
     bool operator==(const FullExecutor&) const noexcept = default;
+    FullExecutor require(boost::asio::execution::blocking_t::never_t) const { return {}; }
     template <class Fn>
     void execute(const Fn& /*fn*/) const {
         throw std::length_error("no room");

@@ -66,9 +66,7 @@ public:
         } catch (...) {
             // What was to be dispatched has been destroyed, and has ended the future.
         }
-        this->leave_worker(outer);
-        // No worker's any more: it goes on wherever Asio finds a thread.
-        this->set_place(nullptr);
+        this->leave_run(outer);  // it goes on wherever Asio finds a thread
     }
 
 protected:
@@ -169,7 +167,7 @@ private:
         on_stop_.reset();        // first: what it calls needs the strand
         signal_.slot().clear();  // it holds the strand too, and a future may outlive its context
         destroy_work();
-        this->count_end(error != nullptr);
+        this->end_elsewhere(error != nullptr);
         if (error) {
             this->finish_with_error(std::move(error));
         } else {

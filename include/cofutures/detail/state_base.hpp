@@ -235,11 +235,6 @@ protected:
     /// Such a call has ended, on any thread, and its future is about to. Its executor must live.
     void end_elsewhere(bool failed) noexcept;
 
-    /// The two parts of end_run(), for what goes on elsewhere: the thread turns to what it ran
-    /// before, and the end is counted when it comes.
-    static void leave_worker(StateBase* outer) noexcept;
-    void count_end(bool failed) noexcept;
-
     /// Calls `read()` if the future is pending; it stays so, or its claimer waits, until it
     /// returns.
     template <class Read>
