@@ -16,4 +16,7 @@ int static_task(int value);
 /// Submits, from within the shared library, a lambda of its own that adds three.
 Future<int> submit_from_shared(Executor& executor, int value);
 
+/// Submits, from within the shared library, its function `shared_task`.
+Future<int> submit_function_from_shared(Executor& executor, int value);
+
 }  // namespace cofutures::test::library
