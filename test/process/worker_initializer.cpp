@@ -111,7 +111,8 @@ BOOST_AUTO_TEST_CASE(one_that_ends_the_process_is_a_death) {
 }
 
 BOOST_AUTO_TEST_CASE(an_argument_without_encoding_is_refused_where_it_is_given) {
-    const auto take = [](const char*) {};
+    const auto take = [](const char*) {
+    };
     const char* const nothing = nullptr;
     BOOST_CHECK_THROW(WorkerInitializer(take, nothing), SerializationError);
 }

@@ -86,9 +86,10 @@ BOOST_AUTO_TEST_CASE(a_worker_is_described_with_all_that_is_known) {
     worker.attempt = 2;
     worker.stderr_tail = "one\nlast\n";
     BOOST_TEST(
-        worker.describe() == "worker 7 was ended by signal 9 (Killed) because memory ran out, while "
-                             "running \"resize\", attempt 2; the last that it wrote to its error "
-                             "stream:\none\nlast"
+        worker.describe() ==
+        "worker 7 was ended by signal 9 (Killed) because memory ran out, while "
+        "running \"resize\", attempt 2; the last that it wrote to its error "
+        "stream:\none\nlast"
     );
 }
 
