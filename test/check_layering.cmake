@@ -9,6 +9,7 @@ cmake_minimum_required(VERSION 3.25)
 set(layers
     "blocking_region chrome_trace error executor_stats export freeze_support observer on_full task_options version worker_limits worker_output"
     "cancel_on_abort codec future promise share worker_initializer"
+    "boost_serialization"
     "any_future as_completed as_future wait when_all"
     "map executor"
     "process_pool_options"
@@ -109,6 +110,10 @@ foreach(file IN LISTS files)
         endif()
         if(file MATCHES "^include/" AND include MATCHES "^\"")
             fail("${file} includes ${include}: public headers are spelled <cofutures/...>")
+        endif()
+        if(include MATCHES "^<boost/(archive|serialization)/"
+           AND NOT file MATCHES "^include/cofutures/(boost_serialization|detail/archive_probe)\\.hpp$")
+            fail("${file} includes ${include}: only <cofutures/boost_serialization.hpp> may")
         endif()
         if(include MATCHES "^<(boost/process|sys/wait\\.h|spawn\\.h)"
            AND NOT file STREQUAL "lib/process/child_process.cpp")

@@ -32,15 +32,39 @@ namespace cofutures {
 
 /// Customisation point: how a `T` becomes bytes. Declared for no type; specialise it for yours.
 ///
-///     template <>
-///     struct cofutures::Codec<app::Celsius> {
-///         static void encode(Encoder& encoder, const app::Celsius& value) {
-///             cofutures::encode(encoder, value.degrees());
-///         }
-///         static app::Celsius decode(Decoder& decoder) {
-///             return app::Celsius(cofutures::decode<double>(decoder));
-///         }
-///     };
+/// @code{.cpp} run
+/// #include <cofutures/process_pool_executor.hpp>
+/// #include <cassert>
+///
+/// namespace app {
+/// class Celsius {
+/// public:
+///     explicit Celsius(double degrees) : degrees_(degrees) {}
+///     double degrees() const { return degrees_; }
+///
+/// private:
+///     double degrees_;
+/// };
+/// }  // namespace app
+///
+/// template <>
+/// struct cofutures::Codec<app::Celsius> {
+///     static void encode(Encoder& encoder, const app::Celsius& value) {
+///         cofutures::encode(encoder, value.degrees());
+///     }
+///     static app::Celsius decode(Decoder& decoder) {
+///         return app::Celsius(cofutures::decode<double>(decoder));
+///     }
+/// };
+///
+/// app::Celsius warmer(const app::Celsius& by) { return app::Celsius(by.degrees() + 1); }
+///
+/// int main(int argc, char** argv) {
+///     cofutures::freeze_support(argc, argv);
+///     cofutures::ProcessPoolExecutor pool;
+///     assert(pool.submit(warmer, app::Celsius(20)).result().degrees() == 21);
+/// }
+/// @endcode
 ///
 /// A specialisation takes precedence over what the library would do with the type by itself. To
 /// refuse a value or bytes, throw `SerializationError`; anything else they throw passes through.

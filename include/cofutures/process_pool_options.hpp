@@ -47,8 +47,10 @@ struct ProcessPoolOptions {
     std::map<std::string, std::string> environment{};
     /// Where workers start. Default: where this program is.
     std::string working_directory{};
-    /// The program that workers run: this one's, or another that links the same tasks and is from
-    /// the same build; a path, or a name to look up in PATH. Default: this very program.
+    /// The program that workers run; a path, or a name to look up in PATH. It has to begin with
+    /// freeze_support(). One of this program's build runs every task. Another one, of the same
+    /// version of cofutures, runs those that a shared library submits, of which both programs have
+    /// the same build; any other fails with UnknownTaskError. Default: this very program.
     std::string worker_executable{};
     /// Words put before each worker's command, such as `{"nice", "-n", "10"}` or
     /// `{"prlimit", "--as=1000000000"}`. They must end in running the rest of the command and leave

@@ -27,7 +27,10 @@ struct EncodedCall {
 /// A call that each worker process makes before its first task: a function, or a callable without
 /// data, perhaps with arguments.
 ///
-/// @code{.cpp} run main
+/// @code{.cpp} run
+/// #include <cofutures/process_pool_executor.hpp>
+/// #include <cassert>
+///
 /// int level = 0;
 /// void set_level(int to) { level = to; }
 ///

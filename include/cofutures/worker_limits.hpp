@@ -9,11 +9,16 @@ namespace cofutures {
 
 /// What each worker process may use; what is not given is as in this process.
 ///
-/// @code{.cpp} run main
+/// @code{.cpp} run
+/// #include <cofutures/process_pool_executor.hpp>
+/// #include <cassert>
+///
 /// int main(int argc, char** argv) {
 ///     cofutures::freeze_support(argc, argv);
-///     cofutures::ProcessPoolExecutor pool({.limits = {.cpu_time = 60s, .open_files = 100, .nice =
-///     5}}); assert(pool.submit([](int n) { return n + 1; }, 1).result() == 2);
+///     cofutures::ProcessPoolExecutor pool(
+///         {.limits = {.cpu_time = std::chrono::minutes(1), .open_files = 100, .nice = 5}}
+///     );
+///     assert(pool.submit([](int n) { return n + 1; }, 1).result() == 2);
 /// }
 /// @endcode
 ///

@@ -37,7 +37,35 @@ struct WorkerOutput {
 };
 
 /// What is called with each line that a worker writes: `fn(WorkerId, std::string_view line)` or
-/// `fn(const WorkerOutput&)`. It must not throw.
+/// `fn(const WorkerOutput&)`.
+///
+/// @code{.cpp} run
+/// #include <cofutures/process_pool_executor.hpp>
+/// #include <cassert>
+/// #include <cstdio>
+/// #include <string>
+///
+/// int main(int argc, char** argv) {
+///     cofutures::freeze_support(argc, argv);
+///     std::string seen;
+///     cofutures::ProcessPoolExecutor pool(
+///         {.on_worker_output = [&](const cofutures::WorkerOutput& output) { seen = output.line; }}
+///     );
+///     pool.submit([] { std::puts("hello"); }).result();
+///     assert(seen == "hello");
+/// }
+/// @endcode
+///
+/// It is called on the pool's thread, as callbacks of futures are, one line at a time: one that
+/// takes long holds up results, and one that waits for a future of the pool waits for ever. It may
+/// submit. What it throws goes to the handler of set_callback_error_handler().
+///
+/// Lines come in order within one stream, not between two. All that a worker wrote before its task
+/// ended comes before the task's future is done, and all that it wrote at all before its end is
+/// told; a worker's `stdout` is line-buffered, and flushed with each task. A line of more than 64
+/// KiB comes in parts, the last one need not have ended. A worker whose lines are not taken waits
+/// in its write. What a process that a task has left behind writes after the worker's end is lost,
+/// and its writes fail.
 class WorkerOutputHandler {
 public:
     /// No handler: workers write where this process does.

@@ -56,8 +56,8 @@ std::size_t OutputReader::read_some(error_code& error) {
     const std::string_view text(reinterpret_cast<const char*>(room.data()), size);  // NOLINT
     if (tail_size_ != 0) {
         tail_ += text;
-        if (tail_.size() > 2 * tail_size_) {
-            tail_.erase(0, tail_.size() - tail_size_);
+        if (tail_.size() > 4 * tail_size_) {  // more than `tail` gives is left: it sees a cut
+            tail_.erase(0, tail_.size() - 2 * tail_size_);
         }
     }
     lines_.feed(text, [this](std::string_view line) { report(line); });

@@ -56,7 +56,7 @@ private:
     OnLine on_line_;
     LineSplitter lines_;
     const std::size_t tail_size_;
-    std::string tail_;  // at most twice as much as is kept
+    std::string tail_;  // at most four times as much as `tail` gives, and a turn's bytes
 };
 
 }  // namespace cofutures::process

@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <forward_list>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -52,6 +54,14 @@ using Lists = std::tuple<
     std::vector<std::byte>,
     std::filesystem::path>;
 using Tables = std::tuple<std::map<std::string, int>, std::multiset<int>>;
+using Mixed = std::tuple<
+    std::deque<std::string>,
+    std::list<std::optional<std::int32_t>>,
+    std::u8string,
+    std::shared_ptr<std::string>,
+    std::multimap<std::int32_t, std::pair<char, double>>,
+    std::chrono::system_clock::time_point,
+    std::array<Colour, 2>>;
 using Hashed = std::unordered_map<std::string, std::chrono::nanoseconds>;
 
 /// Whatever the bytes: no value, or one whose encoding is a value with the same encoding again.
@@ -86,7 +96,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     const auto input = std::as_bytes(std::span(data, size)).subspan(1);
-    switch (data[0] % 7) {
+    switch (data[0] % 8) {
     case 0:
         check<Record>(input);
         break;
@@ -104,6 +114,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
     case 5:
         check<Tables>(input);
+        break;
+    case 6:
+        check<Mixed>(input);
         break;
     default:
         check<Hashed>(input);

@@ -34,6 +34,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(input, read_hello);
     check(input, read_task);
     check(input, [](std::span<const std::byte> bytes) {
+        Init init = read_init(bytes);
+        if (init.version != protocol_version) {
+            throw SerializationError("nothing else was read");
+        }
+        return init;
+    });
+    check(input, [](std::span<const std::byte> bytes) {
         Failure failure = read_failure(bytes);
         if (!rebuild(failure)) {
             std::abort();

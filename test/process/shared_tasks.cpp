@@ -10,4 +10,8 @@ Future<int> submit_from_shared(Executor& executor, int value) {
     return executor.submit([](int number) { return number + 3; }, value);
 }
 
+Future<int> submit_function_from_shared(Executor& executor, int value) {
+    return executor.submit(shared_task, value);
+}
+
 }  // namespace cofutures::test::library

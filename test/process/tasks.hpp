@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cofutures/export.hpp>
 #include <cofutures/process_pool_executor.hpp>
 
 /// @file
@@ -8,12 +9,15 @@
 namespace cofutures::test::library {
 
 /// In a shared library: adds one.
-int shared_task(int value);
+COFUTURES_EXPORT int shared_task(int value);
 
 /// In a static library: takes two away.
 int static_task(int value);
 
 /// Submits, from within the shared library, a lambda of its own that adds three.
-Future<int> submit_from_shared(Executor& executor, int value);
+COFUTURES_EXPORT Future<int> submit_from_shared(Executor& executor, int value);
+
+/// Submits, from within the shared library, its function `shared_task`.
+COFUTURES_EXPORT Future<int> submit_function_from_shared(Executor& executor, int value);
 
 }  // namespace cofutures::test::library

@@ -77,6 +77,22 @@ BOOST_AUTO_TEST_CASE(a_worker_died_error_says_the_same) {
     BOOST_TEST(error.worker().exit_code.value() == 3);
 }
 
+BOOST_AUTO_TEST_CASE(a_worker_is_described_with_all_that_is_known) {
+    WorkerExit worker;
+    worker.pid = 7;
+    worker.signal = 9;
+    worker.task = "resize";
+    worker.oom_killed = true;
+    worker.attempt = 2;
+    worker.stderr_tail = "one\nlast\n";
+    BOOST_TEST(
+        worker.describe() ==
+        "worker 7 was ended by signal 9 (Killed) because memory ran out, while "
+        "running \"resize\", attempt 2; the last that it wrote to its error "
+        "stream:\none\nlast"
+    );
+}
+
 BOOST_AUTO_TEST_CASE(a_worker_that_never_started_is_described_without_a_number) {
     BOOST_TEST(WorkerExit{}.describe() == "a worker ended in an unknown way while idle");
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cofutures/export.hpp>
 #include <cofutures/detail/codec_type_name.hpp>
 
 #include <array>
@@ -70,10 +69,8 @@ inline constexpr auto type_name_string = terminated<type_name<T>().size()>(type_
 /// The descriptor of a call. `Call` is a type that says all about it; it has
 ///   `run`   the thunk,
 ///   `name`  what the compiler calls the callable.
-///
-/// Each module has its own: a library's tasks are found in the library, in whatever program it is.
 template <class Call>
-COFUTURES_LOCAL inline constexpr TaskDescriptor task_descriptor{
+inline constexpr TaskDescriptor task_descriptor{
     task_magic, &Call::run, hash_name(type_name<Call>()), Call::name};
 
 }  // namespace detail

@@ -199,6 +199,24 @@ BOOST_AUTO_TEST_CASE(a_library_that_cannot_be_loaded_is_an_unknown_task) {
     BOOST_TEST(fails_with(ref, "which this worker cannot load"));
 }
 
+BOOST_AUTO_TEST_CASE(a_library_of_another_build_is_refused_and_the_same_one_found_anywhere) {
+    TaskRef ref = make_task_ref(
+        CallFunction::descriptor(),
+        CallFunction::function(reinterpret_cast<int (*)(int)>(::dlsym(RTLD_DEFAULT, "abs")))
+    );
+    const std::size_t bar = ref.function_module.rfind('|');
+    TaskRef elsewhere = ref;
+    elsewhere.function_module = "/elsewhere/library.so" + ref.function_module.substr(bar);
+    BOOST_TEST(resolve(elsewhere).function == resolve(ref).function);
+    ref.function_module = ref.function_module.substr(0, bar) + "|0123";
+    BOOST_TEST(fails_with(ref, "is not the build"));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_in_the_program_is_unknown_to_another_program) {
+    BOOST_CHECK_THROW(static_cast<void>(resolve(lambda_ref(), false)), UnknownTaskError);
+    BOOST_CHECK_THROW(static_cast<void>(resolve(function_ref(), false)), UnknownTaskError);
+}
+
 BOOST_AUTO_TEST_CASE(a_place_without_the_descriptor_is_an_unknown_task) {
     const TaskRef good = lambda_ref();
     const std::string words = "holds no such task";

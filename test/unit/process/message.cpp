@@ -95,6 +95,27 @@ BOOST_AUTO_TEST_CASE(a_task_comes_back_and_its_arguments_are_a_view) {
     BOOST_TEST((&back.arguments.back() == &bytes.back()));
 }
 
+BOOST_AUTO_TEST_CASE(an_init_comes_back) {
+    const Init plain = read_init(encoded(Init{.build_id = "build", .is_own_program = false}));
+    BOOST_TEST(plain.version == protocol_version);
+    BOOST_TEST(plain.build_id == "build");
+    BOOST_TEST(!plain.is_own_program);
+    BOOST_TEST(!plain.captures_output);
+    BOOST_TEST(!plain.initializer);
+    const Bytes bytes = encoded(Init{.captures_output = true, .initializer = task()});
+    const Init full = read_init(bytes);
+    BOOST_TEST(full.captures_output);
+    BOOST_REQUIRE(full.initializer);
+    BOOST_TEST((full.initializer->ref == task().ref));
+    BOOST_TEST(std::ranges::equal(full.initializer->arguments, view("arguments")));
+}
+
+BOOST_AUTO_TEST_CASE(of_an_init_of_another_version_only_that_is_read) {
+    Bytes bytes = encoded(Init{.version = 99});
+    bytes.resize(4);
+    BOOST_TEST(read_init(bytes).version == 99U);
+}
+
 BOOST_AUTO_TEST_CASE(arguments_may_be_appended_by_the_caller) {
     TaskMessage message = task();
     message.arguments = {};
@@ -140,6 +161,10 @@ BOOST_AUTO_TEST_CASE(hostile_bytes_are_refused) {
     check_hostile(task_bytes, task_bytes.size() - 9, [](const Bytes& bytes) {
         static_cast<void>(read_task(bytes));
     });
+    const Bytes init_bytes = encoded(Init{.initializer = task()});
+    check_hostile(init_bytes, init_bytes.size() - 9, [](const Bytes& bytes) {
+        static_cast<void>(read_init(bytes));
+    });
 }
 
 BOOST_AUTO_TEST_CASE(a_failure_nested_without_end_is_refused) {
@@ -175,6 +200,7 @@ BOOST_AUTO_TEST_CASE(garbage_is_refused) {
         }
         survive([](const Bytes& input) { return read_hello(input); }, bytes);
         survive([](const Bytes& input) { return read_task(input); }, bytes);
+        survive([](const Bytes& input) { return read_init(input); }, bytes);
         survive([](const Bytes& input) { return rebuild(read_failure(input)); }, bytes);
     }
 }
