@@ -277,8 +277,8 @@ void PoolFsm::dispatch(PoolActions& out) {
 
 // Whether the task may be sent behind those that the worker has.
 bool PoolFsm::can_follow(const Worker& worker, const PoolTask& task) const {
-    if (worker.tasks.empty() || worker.stalled || worker.works_alone || worker.is_leaving() || worker.is_to_leave ||
-        worker.sent >= config_.max_tasks_per_worker) {
+    if (worker.tasks.empty() || worker.stalled || worker.works_alone || worker.is_leaving() ||
+        worker.is_to_leave || worker.sent >= config_.max_tasks_per_worker) {
         return false;
     }
     const PoolTask& first = worker.tasks.front();

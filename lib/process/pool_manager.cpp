@@ -71,9 +71,8 @@ void ProcessPool::context_gone() noexcept {
     {
         const std::lock_guard lock(mutex_);
         if (failure_ == nullptr) {
-            failure_ = std::make_exception_ptr(
-                BrokenExecutor("its execution context was destroyed")
-            );
+            failure_ =
+                std::make_exception_ptr(BrokenExecutor("its execution context was destroyed"));
         }
         left.swap(channels_);
         started_ = false;  // there is nothing to post to
@@ -134,10 +133,10 @@ void ProcessPool::start_worker(WorkerId worker) {
     });
     if (decided && channel != nullptr) {
         channel->listen({
-            .received =
-                [this, kept = keep(), worker](FrameReader& reader) { received(worker, reader); },
-            .gone =
-                [this, kept = keep(), worker](const ExitStatus& status) { gone(worker, status); },
+            .received = [this, kept = keep(), worker](FrameReader& reader
+                        ) { received(worker, reader); },
+            .gone = [this, kept = keep(), worker](const ExitStatus& status
+                    ) { gone(worker, status); },
         });
     }
 }

@@ -22,9 +22,7 @@ namespace {
 // What is larger is not kept to be sent again, and so not sent ahead.
 constexpr std::size_t light_frame_bytes = std::size_t{16} << 10;
 
-void encode_task(
-    detail::RemoteTask& task, const std::string& name, std::vector<std::byte>& frame
-) {
+void encode_task(detail::RemoteTask& task, const std::string& name, std::vector<std::byte>& frame) {
     const std::size_t opened = open_frame(frame, FrameKind::task, 0);
     append_message(
         frame,

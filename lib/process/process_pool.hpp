@@ -219,8 +219,8 @@ private:
 
     struct Connection {
         std::shared_ptr<WorkerChannel> channel{};
-        std::int64_t pid = 0;               // as the worker says; behind a launcher not the child's
-        std::uint64_t first_resident = 0;   // bytes, before its first task
+        std::int64_t pid = 0;              // as the worker says; behind a launcher not the child's
+        std::uint64_t first_resident = 0;  // bytes, before its first task
     };
 
     static thread_local constinit const ProcessPool* current_;

@@ -10,8 +10,8 @@
 #include "process/message.hpp"
 #include "process/pipe_io.hpp"
 
-#include <cerrno>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstdint>

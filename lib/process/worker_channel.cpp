@@ -58,11 +58,9 @@ WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerC
     from_worker.read_end.release();
     boost::asio::posix::stream_descriptor writing(executor, to_worker.write_end.get());
     to_worker.write_end.release();
-    return std::shared_ptr<WorkerChannel>(
-        new WorkerChannel(
-            std::move(reading), std::move(writing), std::move(claims), std::move(child)
-        )
-    );
+    return std::shared_ptr<WorkerChannel>(new WorkerChannel(
+        std::move(reading), std::move(writing), std::move(claims), std::move(child)
+    ));
 }
 
 void WorkerChannel::listen(Events events) {
