@@ -126,7 +126,7 @@ void ProcessPool::give_up(std::exception_ptr cause) noexcept {
     for (auto& [id, each] : waiting) {
         unwatch(each.entry);
         dropped(each.entry, TaskOutcome::cancelled);
-        each.taken.set_exception(broken_by(cause));
+        end(each.taken, broken_by(cause));
     }
     if (!started) {
         finish();
@@ -376,7 +376,7 @@ void ProcessPool::task_cancelled(TaskId task) noexcept {
     });
     for (Waiting& each : waited) {
         dropped(each.entry, TaskOutcome::cancelled);
-        each.taken.set_result();
+        end(each.taken, nullptr);
     }
 }
 

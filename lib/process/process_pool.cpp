@@ -344,7 +344,20 @@ Future<void> ProcessPool::finished_future() const {
 
 void ProcessPool::finish() noexcept {
     if (!is_finished_.exchange(true)) {
-        finished_.set_result();
+        end(finished_, nullptr);
+    }
+}
+
+// Whoever waits may have cancelled the future.
+void ProcessPool::end(Promise<void>& promise, std::exception_ptr error) noexcept {
+    try {
+        if (error != nullptr) {
+            promise.set_exception(std::move(error));
+        } else {
+            promise.set_result();
+        }
+    } catch (const InvalidStateError&) {
+        return;
     }
 }
 

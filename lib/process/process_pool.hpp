@@ -175,6 +175,7 @@ private:
     [[nodiscard]] std::shared_ptr<ProcessPool> keep() { return io_ ? nullptr : shared_from_this(); }
     [[nodiscard]] Future<void> finished_future() const;
     void finish() noexcept;
+    static void end(Promise<void>& promise, std::exception_ptr error) noexcept;
     void queued(const Entry& entry) const noexcept;
     void dropped(const Entry& entry, TaskOutcome outcome) const noexcept;
 

@@ -79,8 +79,7 @@ public:
     /// executor's thread.
     void kill(bool force) noexcept;
 
-    /// Ends the process, reaps it, and reports nothing more. On the executor's thread, outside of
-    /// the events, when it runs no handlers any more.
+    /// Ends the process, reaps it, and reports nothing more. On the executor's thread.
     void end() noexcept;
 
     [[nodiscard]] std::int64_t pid() const noexcept { return child_.pid(); }
@@ -120,6 +119,7 @@ private:
     FrameReader reader_;
     Events events_;
     bool at_end_ = false;  // nothing more is read
+    bool ended_ = false;   // by end(): nothing more is reported
     std::optional<ExitStatus> exit_;
 };
 
