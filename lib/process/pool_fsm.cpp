@@ -583,6 +583,12 @@ PoolFsm::Worker* PoolFsm::find(WorkerId id) {
     return found == workers_.end() ? nullptr : &found->second;
 }
 
+bool PoolFsm::runs(WorkerId worker, TaskId task) const {
+    const auto found = workers_.find(worker);
+    return found != workers_.end() && !found->second.tasks.empty() &&
+           found->second.tasks.front().id == task;
+}
+
 std::vector<TaskId> PoolFsm::tasks_of(WorkerId worker) const {
     std::vector<TaskId> tasks;
     if (const auto found = workers_.find(worker); found != workers_.end()) {

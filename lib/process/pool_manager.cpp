@@ -193,6 +193,13 @@ void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
     Entry entry;
     // The worker gets its next task before this result is looked at.
     decide([&](PoolActions& actions) {
+        if (!fsm_.runs(worker, frame.task_id)) {
+            // It may go on with what it has until it is killed: that must not run elsewhere too.
+            fsm_.worker_misbehaved(
+                worker, "it answered for a task it did not run", begun_by(worker), actions
+            );
+            return;
+        }
         if (fsm_.task_finished(worker, frame.task_id, frame.run_time, outgrown, actions)) {
             entry = take_entry(frame.task_id);
             ++(returned ? books_.completed : books_.failed);

@@ -18,6 +18,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -151,7 +152,7 @@ private:
         void prepare_substitute() override {}
         [[nodiscard]] bool runs_in_place() const noexcept override { return false; }
         [[nodiscard]] bool needs_this_thread() const noexcept override {
-            return pool_.config_.runs_executor && pool_.config_.runs_executor();
+            return !pool_.has_own_thread() && pool_.runs_this_thread();
         }
         [[nodiscard]] const char* worker_label() const noexcept override {
             return "a callback of a process pool";
@@ -169,6 +170,7 @@ private:
     void fail_unencodable(const Entry& entry, std::exception_ptr error);
     [[nodiscard]] bool has_room() const;
     void require_open() const;
+    boost::asio::any_io_executor make_executor();
     void start();
     /// For what waits on the executor. On the pool's own it must not keep the pool: nobody might
     /// be left to run it.
@@ -228,7 +230,8 @@ private:
 
     const Config config_;
     std::optional<boost::asio::io_context> io_;  // none with the caller's executor
-    const boost::asio::any_io_executor executor_;
+    std::optional<boost::asio::strand<boost::asio::any_io_executor>> strand_;  // of the caller's
+    const boost::asio::any_io_executor executor_;  // io_'s, or the strand
     ManagerPlace place_{*this};
 
     mutable std::mutex mutex_;  // guards the block that follows
