@@ -129,17 +129,11 @@ public:
     /// @throws std::invalid_argument  for a bad option, in Python's words.
     /// @throws Error                  in a worker process that has not reached freeze_support().
     template <class AsioExecutorType>
-    requires(
-        (boost::asio::is_executor<AsioExecutorType>::value ||
-         boost::asio::execution::is_executor<AsioExecutorType>::value) &&
-        std::constructible_from<boost::asio::any_io_executor, const AsioExecutorType&>
-    ) explicit ProcessPoolExecutor(
+    requires((boost::asio::is_executor<AsioExecutorType>::value || boost::asio::execution::is_executor<AsioExecutorType>::value) && std::constructible_from<boost::asio::any_io_executor, const AsioExecutorType&>) explicit ProcessPoolExecutor(
         const AsioExecutorType& executor, ProcessPoolOptions options = {}
     )
         : ProcessPoolExecutor(
-              boost::asio::any_io_executor(executor),
-              running_check(executor),
-              std::move(options)
+              boost::asio::any_io_executor(executor), running_check(executor), std::move(options)
           ) {}
 
     /// Waits until all that was submitted has run: shutdown(true). With the caller's executor it

@@ -76,7 +76,8 @@ protected:
     /// For the destructor of a pool without workers: waits until nobody looks at it.
     static void leave_graph() noexcept;
 
-    void ended_elsewhere(bool failed) noexcept final {
+    /// As TaskAccount::ended_elsewhere(), which calls it.
+    void count_ended_elsewhere(bool failed) noexcept {
         (failed ? failed_elsewhere_ : completed_elsewhere_).fetch_add(1, std::memory_order_acq_rel);
     }
 

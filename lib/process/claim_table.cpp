@@ -25,8 +25,7 @@ ClaimTable ClaimTable::open(FileDescriptor descriptor) noexcept {
 }
 
 ClaimTable ClaimTable::map(const FileDescriptor& descriptor) noexcept {
-    void* memory =
-        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.get(), 0);
+    void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.get(), 0);
     return memory == MAP_FAILED ? ClaimTable() : ClaimTable(static_cast<Slot*>(memory));
 }
 

@@ -126,7 +126,7 @@ void ProcessPool::give_up(std::exception_ptr cause) noexcept {
     for (auto& [id, each] : waiting) {
         unwatch(each.entry);
         dropped(each.entry, TaskOutcome::cancelled);
-        each.taken.set_exception(broken_by(cause));
+        end(each.taken, broken_by(cause));
     }
     if (!started) {
         finish();
@@ -150,10 +150,9 @@ void ProcessPool::perform(PoolActions& actions, Afterwork& afterwork) {
         std::visit(
             Overloaded{
                 [this](const SpawnWorker& spawn) {
-                    boost::asio::post(
-                        executor_,
-                        [this, kept = keep(), worker = spawn.worker] { start_worker(worker); }
-                    );
+                    boost::asio::post(executor_, [this, kept = keep(), worker = spawn.worker] {
+                        start_worker(worker);
+                    });
                 },
                 [&](const SendTask& send) { perform_send(send, actions, afterwork); },
                 [&](const RecallTasks& recall) { perform_recall(recall, actions); },
@@ -254,9 +253,7 @@ void ProcessPool::perform_break(const BreakPool& action) {
         .worker = describe(action.blame)});
 }
 
-void ProcessPool::perform_end(
-    TaskId task, std::shared_ptr<const Loss> loss, Afterwork& afterwork
-) {
+void ProcessPool::perform_end(TaskId task, std::shared_ptr<const Loss> loss, Afterwork& afterwork) {
     afterwork.ended.reserve(afterwork.ended.size() + 1);
     afterwork.cancelled.reserve(afterwork.cancelled.size() + 1);
     Entry entry = take_entry(task);
@@ -288,8 +285,7 @@ void ProcessPool::perform_admit(const AdmitTask& action, Afterwork& afterwork) {
 void ProcessPool::perform_refuse(const RefuseTask& action, Afterwork& afterwork) {
     Waiting& waiting = waiting_.at(action.task);
     afterwork.refused.emplace_back(
-        Waiting{},
-        breakage_ ? breakage_->make_error() : std::make_exception_ptr(ShutdownError())
+        Waiting{}, breakage_ ? breakage_->make_error() : std::make_exception_ptr(ShutdownError())
     );
     unwatch(waiting.entry);
     afterwork.refused.back().first = std::move(waiting);
@@ -376,7 +372,7 @@ void ProcessPool::task_cancelled(TaskId task) noexcept {
     });
     for (Waiting& each : waited) {
         dropped(each.entry, TaskOutcome::cancelled);
-        each.taken.set_result();
+        end(each.taken, nullptr);
     }
 }
 

@@ -43,11 +43,11 @@ public:
             ending.entry.task->finish_with_error(ending.loss->make_error());
         }
         for (Promise<void>& promise : admitted) {
-            promise.set_result();
+            end(promise, nullptr);
         }
         for (auto& [waiting, error] : refused) {
             pool_.dropped(waiting.entry, TaskOutcome::cancelled);
-            waiting.taken.set_exception(std::move(error));
+            end(waiting.taken, std::move(error));
         }
         if (finished) {
             pool_.finish();

@@ -277,8 +277,8 @@ void PoolFsm::dispatch(PoolActions& out) {
 
 // Whether the task may be sent behind those that the worker has.
 bool PoolFsm::can_follow(const Worker& worker, const PoolTask& task) const {
-    if (worker.tasks.empty() || worker.stalled || worker.works_alone || worker.is_leaving() || worker.is_to_leave ||
-        worker.sent >= config_.max_tasks_per_worker) {
+    if (worker.tasks.empty() || worker.stalled || worker.works_alone || worker.is_leaving() ||
+        worker.is_to_leave || worker.sent >= config_.max_tasks_per_worker) {
         return false;
     }
     const PoolTask& first = worker.tasks.front();
@@ -581,6 +581,12 @@ void PoolFsm::terminate(bool kill, PoolActions& out) {
 PoolFsm::Worker* PoolFsm::find(WorkerId id) {
     const auto found = workers_.find(id);
     return found == workers_.end() ? nullptr : &found->second;
+}
+
+bool PoolFsm::runs(WorkerId worker, TaskId task) const {
+    const auto found = workers_.find(worker);
+    return found != workers_.end() && !found->second.tasks.empty() &&
+           found->second.tasks.front().id == task;
 }
 
 std::vector<TaskId> PoolFsm::tasks_of(WorkerId worker) const {

@@ -92,9 +92,8 @@ void ProcessPool::context_gone() noexcept {
     {
         const std::lock_guard lock(mutex_);
         if (failure_ == nullptr) {
-            failure_ = std::make_exception_ptr(
-                BrokenExecutor("its execution context was destroyed")
-            );
+            failure_ =
+                std::make_exception_ptr(BrokenExecutor("its execution context was destroyed"));
         }
         left.swap(channels_);
         started_ = false;  // there is nothing to post to
@@ -219,6 +218,13 @@ void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
     decide([&](PoolActions& actions) {
         if (const auto found = channels_.find(worker); found != channels_.end()) {
             channel = found->second.channel;
+        }
+        if (!fsm_.runs(worker, frame.task_id)) {
+            // It may go on with what it has until it is killed: that must not run elsewhere too.
+            fsm_.worker_misbehaved(
+                worker, "it answered for a task it did not run", begun_by(worker), actions
+            );
+            return;
         }
         if (fsm_.task_finished(worker, frame.task_id, frame.run_time, outgrown, actions)) {
             entry = take_entry(frame.task_id);

@@ -9,7 +9,6 @@
 #include "process/pool_afterwork.hpp"
 #include "process/pool_presence.hpp"
 
-#include <boost/asio/strand.hpp>
 #include <boost/assert.hpp>
 
 #include <algorithm>
@@ -50,16 +49,6 @@ TaskKind kind_of(const detail::RemoteTask& task) noexcept {
     return reinterpret_cast<std::uintptr_t>(&task.descriptor()) ^ (task.function() << 1U);
 }
 
-boost::asio::any_io_executor manager_executor(
-    std::optional<boost::asio::io_context>& own,
-    const std::optional<boost::asio::any_io_executor>& callers
-) {
-    if (callers) {
-        return boost::asio::make_strand(*callers);
-    }
-    return own.emplace(1).get_executor();
-}
-
 // What the decisions depend on that the options do not say.
 ProcessPool::Config complete(ProcessPool::Config config) {
     // An observer wants to hear when a task begins, and memory is looked at between tasks.
@@ -80,9 +69,7 @@ std::string ProcessPool::Entry::name() const {
 }
 
 ProcessPool::ProcessPool(Config config)
-    : config_(complete(std::move(config))),
-      executor_(manager_executor(io_, config_.executor)),
-      fsm_(config_.decisions) {}
+    : config_(complete(std::move(config))), executor_(make_executor()), fsm_(config_.decisions) {}
 
 ProcessPool::~ProcessPool() {
     BOOST_ASSERT_MSG(entries_.empty(), "the executor shuts down before it lets go of the pool");
@@ -94,8 +81,16 @@ ProcessPool::~ProcessPool() {
     }
 }
 
+boost::asio::any_io_executor ProcessPool::make_executor() {
+    if (config_.executor) {
+        return strand_.emplace(*config_.executor);
+    }
+    return io_.emplace(1).get_executor();
+}
+
 bool ProcessPool::runs_this_thread() const noexcept {
-    return current_ == this || (config_.runs_executor && config_.runs_executor());
+    return current_ == this || (strand_ && strand_->running_in_this_thread()) ||
+           (config_.runs_executor && config_.runs_executor());
 }
 
 // --- submitting ---------------------------------------------------------------------------------
@@ -353,7 +348,20 @@ Future<void> ProcessPool::finished_future() const {
 
 void ProcessPool::finish() noexcept {
     if (!is_finished_.exchange(true)) {
-        finished_.set_result();
+        end(finished_, nullptr);
+    }
+}
+
+// Whoever waits may have cancelled the future.
+void ProcessPool::end(Promise<void>& promise, std::exception_ptr error) noexcept {
+    try {
+        if (error != nullptr) {
+            promise.set_exception(std::move(error));
+        } else {
+            promise.set_result();
+        }
+    } catch (const InvalidStateError&) {
+        return;
     }
 }
 

@@ -18,6 +18,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -154,7 +155,7 @@ private:
         [[nodiscard]] std::size_t most_workers() const noexcept override { return 1; }
         [[nodiscard]] bool runs_in_place() const noexcept override { return false; }
         [[nodiscard]] bool needs_this_thread() const noexcept override {
-            return pool_.config_.runs_executor && pool_.config_.runs_executor();
+            return !pool_.has_own_thread() && pool_.runs_this_thread();
         }
         [[nodiscard]] const char* worker_label() const noexcept override {
             return "a callback of a process pool";
@@ -172,12 +173,14 @@ private:
     void fail_unencodable(const Entry& entry, std::exception_ptr error);
     [[nodiscard]] bool has_room() const;
     void require_open() const;
+    boost::asio::any_io_executor make_executor();
     void start();
     /// For what waits on the executor. On the pool's own it must not keep the pool: nobody might
     /// be left to run it.
     [[nodiscard]] std::shared_ptr<ProcessPool> keep() { return io_ ? nullptr : shared_from_this(); }
     [[nodiscard]] Future<void> finished_future() const;
     void finish() noexcept;
+    static void end(Promise<void>& promise, std::exception_ptr error) noexcept;
     void queued(const Entry& entry) const noexcept;
     void dropped(const Entry& entry, TaskOutcome outcome) const noexcept;
 
@@ -224,15 +227,16 @@ private:
 
     struct Connection {
         std::shared_ptr<WorkerChannel> channel{};
-        std::int64_t pid = 0;               // as the worker says; behind a launcher not the child's
-        std::uint64_t first_resident = 0;   // bytes, before its first task
+        std::int64_t pid = 0;              // as the worker says; behind a launcher not the child's
+        std::uint64_t first_resident = 0;  // bytes, before its first task
     };
 
     static thread_local constinit const ProcessPool* current_;
 
     const Config config_;
     std::optional<boost::asio::io_context> io_;  // none with the caller's executor
-    const boost::asio::any_io_executor executor_;
+    std::optional<boost::asio::strand<boost::asio::any_io_executor>> strand_;  // of the caller's
+    const boost::asio::any_io_executor executor_;  // io_'s, or the strand
     ManagerPlace place_{*this};
 
     mutable std::mutex mutex_;  // guards the block that follows

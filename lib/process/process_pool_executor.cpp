@@ -108,7 +108,9 @@ ProcessPoolExecutor::ProcessPoolExecutor(ProcessPoolOptions options)
     : pool_(std::make_shared<process::ProcessPool>(checked(std::move(options)))) {}
 
 ProcessPoolExecutor::ProcessPoolExecutor(
-    boost::asio::any_io_executor executor, std::function<bool()> is_inside, ProcessPoolOptions options
+    boost::asio::any_io_executor executor,
+    std::function<bool()> is_inside,
+    ProcessPoolOptions options
 )
     : pool_(std::make_shared<process::ProcessPool>(
           checked(std::move(options), std::move(executor), std::move(is_inside))

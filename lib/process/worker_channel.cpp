@@ -106,6 +106,9 @@ void WorkerChannel::listen(Events events) {
 }
 
 void WorkerChannel::kill(bool force) noexcept {
+    if (ended_) {
+        return;
+    }
     killed_ = killed_ || force;
     if (!force) {
         child_.kill(SIGCONT);  // it cannot end while it is stopped
@@ -116,12 +119,17 @@ void WorkerChannel::kill(bool force) noexcept {
 }
 
 void WorkerChannel::end() noexcept {
+    ended_ = true;
     const ChildProcess ending = std::move(child_);
     if (output_) {
         output_->standard->stop();
         output_->error->stop();
     }
     events_ = {};
+    // On a caller's executor the handlers still run, and find that there is nothing to do.
+    error_code ignored;
+    from_worker_.cancel(ignored);
+    to_worker_.cancel(ignored);
 }
 
 // --- writing ------------------------------------------------------------------------------------
@@ -185,7 +193,7 @@ bool WorkerChannel::write_batch() {
 // On the executor's thread. It does not leave the writing to Asio, as SIGPIPE may not be blocked on
 // a thread that is the caller's.
 void WorkerChannel::write_rest() {
-    if (exit_) {
+    if (exit_ || ended_) {
         return;
     }
     to_worker_.async_wait(
@@ -210,9 +218,15 @@ void WorkerChannel::read() {
     from_worker_.async_read_some(
         boost::asio::buffer(room.data(), room.size()),
         [self = shared_from_this()](error_code error, std::size_t size) {
+            if (self->ended_) {
+                return;
+            }
             if (!error) {
                 self->reader_.commit(size);
                 self->received();
+                if (self->ended_) {
+                    return;
+                }
                 if (!self->exit_) {
                     self->read();
                     return;
@@ -232,6 +246,9 @@ void WorkerChannel::read() {
 }
 
 void WorkerChannel::exited(const ExitStatus& status) {
+    if (ended_) {
+        return;
+    }
     exit_ = status;
     // What the worker started may hold its ends of the pipes: then a write would never be done, and
     // no end of the stream ever come.
@@ -257,6 +274,9 @@ void WorkerChannel::drain() {
         left -= size;
         reader_.commit(size);
         received();
+        if (ended_) {
+            return;
+        }
     }
 }
 
@@ -277,6 +297,9 @@ void WorkerChannel::catch_up_with_output() {
 }
 
 void WorkerChannel::report_gone() {
+    if (ended_) {
+        return;
+    }
     if (output_) {
         output_->standard->finish();
         output_->error->finish();

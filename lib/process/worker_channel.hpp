@@ -80,8 +80,7 @@ public:
     /// executor's thread.
     void kill(bool force) noexcept;
 
-    /// Ends the process, reaps it, and reports nothing more. On the executor's thread, outside of
-    /// the events, when it runs no handlers any more.
+    /// Ends the process, reaps it, and reports nothing more. On the executor's thread.
     void end() noexcept;
 
     [[nodiscard]] std::int64_t pid() const noexcept { return child_.pid(); }
@@ -141,6 +140,7 @@ private:
     Events events_;
     bool killed_ = false;  // by the pool, by force
     bool at_end_ = false;  // nothing more is read
+    bool ended_ = false;   // by end(): nothing more is reported
     std::optional<ExitStatus> exit_;
 };
 

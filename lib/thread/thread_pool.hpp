@@ -162,6 +162,7 @@ private:
     std::shared_ptr<detail::TaskAccount> cancelled(bool gave_room) noexcept override;
     void room_made() noexcept override;
     void lost(detail::StateBase& task) noexcept override;
+    void ended_elsewhere(bool failed) noexcept override { count_ended_elsewhere(failed); }
     void report_if_cancelled(const detail::StateBase& task) noexcept;
 
     // Threads.

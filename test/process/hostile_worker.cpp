@@ -426,4 +426,48 @@ BOOST_AUTO_TEST_CASE(a_stopped_worker_holds_up_nobody_else) {
     BOOST_TEST(stopped.result(generous) == first);
 }
 
+// ---- where workers are replaced
+// -------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(a_hostile_task_costs_a_pool_that_replaces_workers_nothing_but_itself) {
+    ProcessPoolExecutor pool({.max_workers = 2, .on_worker_death = WorkerDeath::replace});
+    const std::vector<std::string> garbage{
+        std::string(24, '\xff'),
+        frame(3, ~std::uint64_t{0}, 0),  // a result of a task that it does not have
+        frame(2, 1, 0),                  // a task, which only the pool sends
+        frame(3, 1, std::uint64_t{1} << 62),
+    };
+    for (const std::string& bytes : garbage) {
+        ProcessGate gate;
+        gate.open();
+        const auto error = error_of<WorkerDiedError>(
+            pool.submit({.name = "bad"}, write_garbage, gate.name(), bytes)
+        );
+        BOOST_REQUIRE(error);
+        BOOST_TEST(error->worker().task == "bad");
+        BOOST_TEST(pool.submit(echo_size, "four").result(generous) == 4U);
+    }
+    error_of<WorkerDiedError>(pool.submit(flood));
+    error_of<WorkerDiedError>(pool.submit(close_pipe, false, true));
+    error_of<WorkerDiedError>(pool.submit([] { ::_exit(0); }));
+    BOOST_TEST(pool.submit(echo_size, "four").result(generous) == 4U);
+    BOOST_TEST(pool.stats().worker_deaths == garbage.size() + 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_task_that_leaves_processes_behind_is_ended_with_them) {
+    ProcessPoolExecutor pool(1);
+    ProcessGate gate;
+    error_of<TaskTimeoutError>(pool.submit(
+        {.timeout = std::chrono::milliseconds(100)},
+        [](const GateName& name) {
+            if (::fork() == 0) {
+                arrive(name);
+            }
+            sleep_for_ever();
+        },
+        gate.name()
+    ));
+    BOOST_TEST(pool.submit(echo_size, "four").result(generous) == 4U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

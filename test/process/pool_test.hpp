@@ -165,6 +165,14 @@ std::optional<E> thrown_by(Call&& call) {
     return std::nullopt;
 }
 
+/// Checks what ExecutorStats promises at every moment.
+inline void check_sum(const ExecutorStats& stats) {
+    BOOST_TEST(
+        stats.submitted ==
+        stats.queued + stats.running + stats.completed + stats.failed + stats.cancelled
+    );
+}
+
 }  // namespace cofutures::test
 
 int main(int argc, char** argv) {

@@ -7,6 +7,8 @@
 #include "support/seed.hpp"
 
 #include <atomic>
+#include <csignal>
+#include <cstdint>
 #include <optional>
 #include <random>
 #include <string>
@@ -142,6 +144,79 @@ BOOST_AUTO_TEST_CASE(books_balance_when_a_worker_is_killed) {
         });
         BOOST_TEST(books.refused == 8);
     }
+}
+
+// Workers are killed at random while four threads submit tasks with and without retries, limits and
+// priorities, wait for room, and cancel some: the pool's own books must agree with the callers'.
+BOOST_AUTO_TEST_CASE(books_balance_when_workers_are_killed_and_replaced) {
+    std::minstd_rand random(seed());
+    constexpr int tasks_per_thread = 1500;
+    constexpr int threads = 4;
+    std::atomic<std::uint64_t> returned{0};
+    std::atomic<std::uint64_t> failed{0};
+    std::atomic<std::uint64_t> cancelled{0};
+    std::atomic<int> left{threads};
+    ExecutorStats stats;
+    {
+        ProcessPoolExecutor pool(
+            {.max_workers = 3,
+             .max_tasks_per_child = 400,
+             .on_worker_death = WorkerDeath::replace,
+             .max_queue = 200}
+        );
+        std::vector<std::thread> submitters;
+        for (int t = 0; t < threads; ++t) {
+            submitters.emplace_back([&, t] {
+                std::minstd_rand own(static_cast<unsigned>(t) + 1);
+                std::vector<Future<int>> futures;
+                for (int i = 0; i < tasks_per_thread; ++i) {
+                    TaskOptions options;
+                    options.priority = static_cast<int>(own() % 3);
+                    options.retries = static_cast<int>(own() % 2);
+                    if (own() % 4 == 0) {
+                        options.timeout = generous;
+                    }
+                    futures.push_back(pool.submit(options, twice, i));
+                    if (own() % 16 == 0) {
+                        futures.back().cancel();
+                    }
+                }
+                for (int i = 0; i < tasks_per_thread; ++i) {
+                    try {
+                        const int value = futures[static_cast<std::size_t>(i)].result(generous);
+                        returned += value == 2 * i ? 1 : 0;
+                    } catch (const CancelledError&) {
+                        ++cancelled;
+                    } catch (const WorkerDiedError&) {
+                        ++failed;
+                    }
+                }
+                --left;
+            });
+        }
+        for (std::uint64_t next = 50; left != 0;) {
+            const ExecutorStats now = pool.stats();
+            const std::vector<pid_t> workers = pool.worker_pids();
+            if (now.completed >= next && !workers.empty()) {
+                check_sum(now);
+                ::kill(workers[random() % workers.size()], SIGKILL);
+                next = now.completed + 50;
+            }
+            std::this_thread::yield();
+        }
+        for (std::thread& thread : submitters) {
+            thread.join();
+        }
+        pool.shutdown();
+        stats = pool.stats();
+    }
+    BOOST_TEST(stats.submitted == std::uint64_t{threads} * tasks_per_thread);
+    BOOST_TEST(stats.queued == 0U);
+    BOOST_TEST(stats.running == 0U);
+    BOOST_TEST(stats.completed == returned);
+    BOOST_TEST(stats.failed == failed);
+    BOOST_TEST(stats.cancelled == cancelled);
+    check_sum(stats);
 }
 
 BOOST_AUTO_TEST_CASE(two_hundred_pools_leave_nothing_behind) {

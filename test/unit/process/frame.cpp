@@ -6,12 +6,14 @@
 #include <cofutures/error.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <random>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -180,6 +182,25 @@ BOOST_AUTO_TEST_CASE(bytes_can_be_received_into_the_readers_own_buffer) {
         take_all(reader, frames);
     }
     BOOST_TEST((frames == sample));
+}
+
+BOOST_AUTO_TEST_CASE(answers_say_how_long_the_task_ran) {
+    using namespace std::chrono_literals;
+    for (const auto& [written, read] :
+         {std::pair(0ns, 0ns),
+          std::pair(1234ns, 1234ns),
+          std::pair(-5ns, 0ns),
+          std::pair(std::chrono::nanoseconds(1h), 4'294'967'295ns)}) {
+        Bytes stream;
+        append_frame(stream, FrameKind::value, 1, {view("abc")});
+        set_run_time(stream, 0, written);
+        FrameReader reader;
+        reader.feed(stream);
+        const auto frame = reader.next();
+        BOOST_REQUIRE(frame.has_value());
+        BOOST_TEST((frame->run_time == read));
+        BOOST_TEST(frame->payload.size() == 3U);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_bad_header_is_refused_as_soon_as_it_is_complete) {

@@ -1,0 +1,578 @@
+#include <cofutures/process_pool_executor.hpp>
+
+#define BOOST_TEST_MODULE policies
+#define BOOST_TEST_NO_MAIN
+#include "process/pool_test.hpp"
+#include "support/leak_check.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+// What ProcessPoolOptions and TaskOptions make of a pool: deaths, limits of time, room, priority,
+// what is sent ahead, workers that leave, observers, statistics, the ways to its end.
+
+using namespace cofutures;
+using namespace cofutures::test;
+using namespace std::chrono_literals;
+
+BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
+
+namespace {
+
+int twice(int value) {
+    return 2 * value;
+}
+
+void die() {
+    ::raise(SIGKILL);
+}
+
+[[noreturn]] void sleep_for_ever() {
+    for (;;) {
+        ::pause();
+    }
+}
+
+[[noreturn]] void refuse_to_end(const GateName& gate) {
+    std::signal(SIGTERM, SIG_IGN);
+    arrive(gate);
+    sleep_for_ever();
+}
+
+/// Dies until it finds the file that its predecessor left.
+pid_t die_once(const std::string& file) {
+    if (!std::ifstream(file)) {
+        std::ofstream(file) << "died";
+        die();
+    }
+    return ::getpid();
+}
+
+/// Passes the gate if there is one: one function that is short, or as long as one likes.
+int pass_if(bool long_one, const GateName& gate) {
+    if (long_one) {
+        pass(gate);
+    }
+    return 1;
+}
+
+class TemporaryFile {
+public:
+    TemporaryFile() : path_("/tmp/cofutures-test-XXXXXX") {
+        ::close(::mkstemp(path_.data()));
+        ::unlink(path_.c_str());
+    }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+    ~TemporaryFile() { ::unlink(path_.c_str()); }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+/// Waits until what another thread or process brings about is so.
+template <class Condition>
+bool wait_until(Condition condition) {
+    const auto deadline = std::chrono::steady_clock::now() + generous;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) {
+            return false;
+        }
+        std::this_thread::yield();
+    }
+    return true;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(policies)
+
+// ---- workers that are replaced -----------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(a_death_costs_only_the_task_that_the_worker_ran) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool({.max_workers = 2, .on_worker_death = WorkerDeath::replace});
+    auto other = pool.submit(pass, gate.name());
+    gate.wait_for_arrivals(1);
+    auto dead = pool.submit({.name = "suicide"}, die);
+    std::vector<Future<int>> waiting;
+    for (int i = 0; i < 20; ++i) {
+        waiting.push_back(pool.submit(twice, i));
+    }
+    const auto error = error_of<WorkerDiedError>(dead);
+    BOOST_REQUIRE(error);
+    BOOST_TEST((error->worker().signal == SIGKILL));
+    BOOST_TEST(error->worker().task == "suicide");
+    BOOST_TEST(error->worker().attempt == 1);
+    BOOST_TEST(error->worker().pid != 0);
+    for (int i = 0; i < 20; ++i) {
+        BOOST_TEST(waiting[static_cast<std::size_t>(i)].result(generous) == 2 * i);
+    }
+    gate.open();
+    BOOST_TEST(other.result(generous) != error->worker().pid);
+    const ExecutorStats stats = pool.stats();
+    BOOST_TEST(stats.worker_deaths == 1U);
+    BOOST_TEST(stats.failed == 1U);
+    BOOST_TEST(stats.completed == 21U);
+    check_sum(stats);
+}
+
+BOOST_AUTO_TEST_CASE(a_task_is_retried_on_another_worker) {
+    const TemporaryFile file;
+    ProcessPoolExecutor pool({.max_workers = 1, .on_worker_death = WorkerDeath::replace});
+    const pid_t first = pool.submit(::getpid).result(generous);
+    BOOST_TEST(pool.submit({.retries = 1}, die_once, file.path()).result(generous) != first);
+    BOOST_TEST(pool.stats().retries == 1U);
+    const auto error = error_of<WorkerDiedError>(pool.submit({.retries = 2}, die));
+    BOOST_REQUIRE(error);
+    BOOST_TEST(error->worker().attempt == 3);
+    BOOST_TEST(pool.stats().retries == 3U);
+    BOOST_TEST(pool.submit(twice, 4).result(generous) == 8);
+}
+
+BOOST_AUTO_TEST_CASE(an_idle_worker_that_dies_is_not_missed) {
+    ProcessPoolExecutor pool({.max_workers = 1, .on_worker_death = WorkerDeath::replace});
+    const pid_t first = pool.submit(::getpid).result(generous);
+    ::kill(first, SIGKILL);
+    BOOST_TEST(wait_until([&] { return pool.stats().worker_deaths == 1; }));
+    BOOST_TEST(pool.submit(::getpid).result(generous) != first);
+}
+
+BOOST_AUTO_TEST_CASE(three_hundred_deaths_in_a_row_leave_nothing) {
+    const Holdings before = Holdings::now();
+    {
+        ProcessPoolExecutor pool({.max_workers = 2, .on_worker_death = WorkerDeath::replace});
+        std::vector<Future<void>> futures;
+        for (int i = 0; i < 300; ++i) {
+            futures.push_back(pool.submit(die));
+        }
+        for (const auto& future : futures) {
+            error_of<WorkerDiedError>(future);
+        }
+        BOOST_TEST((futures[0].exception() != futures[1].exception()));
+        BOOST_TEST(pool.submit(twice, 4).result(generous) == 8);
+        BOOST_TEST(pool.stats().worker_deaths == 300U);
+        BOOST_TEST(Holdings::now().descriptors <= before.descriptors + 32);
+    }
+    BOOST_TEST(Holdings::now().children <= before.children);
+}
+
+BOOST_AUTO_TEST_CASE(workers_that_always_die_at_start_break_the_pool) {
+    ProcessPoolExecutor pool(
+        {.max_workers = 2, .on_worker_death = WorkerDeath::replace, .launcher = {"false"}}
+    );
+    const auto error = error_of<BrokenProcessPool>(pool.submit(twice, 1));
+    BOOST_REQUIRE(error);
+    BOOST_TEST(std::string(error->what()).find("as soon as they are started") != std::string::npos);
+    BOOST_CHECK_THROW(pool.submit(twice, 1), BrokenProcessPool);
+}
+
+BOOST_AUTO_TEST_CASE(a_program_that_is_not_there_breaks_a_pool_that_replaces_workers) {
+    ProcessPoolExecutor pool(
+        {.max_workers = 2, .on_worker_death = WorkerDeath::replace, .launcher = {"/nowhere/at/all"}}
+    );
+    const auto error = error_of<BrokenProcessPool>(pool.submit(twice, 1));
+    BOOST_REQUIRE(error);
+    BOOST_TEST(std::string(error->what()).find("/nowhere/at/all") != std::string::npos);
+}
+
+// ---- a task's time -----------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(a_task_that_overruns_its_limit_ends_and_the_pool_goes_on) {
+    ProcessPoolExecutor pool(1);
+    const pid_t first = pool.submit(::getpid).result(generous);
+    auto late = pool.submit({.timeout = 50ms, .name = "sleeper"}, [] { sleep_for_ever(); });
+    auto waiting = pool.submit(::getpid);
+    const auto error = error_of<TaskTimeoutError>(late);
+    BOOST_REQUIRE(error);
+    BOOST_TEST(std::string(error->what()).find("\"sleeper\"") != std::string::npos);
+    BOOST_TEST(std::string(error->what()).find("0.05 s") != std::string::npos);
+    BOOST_TEST(waiting.result(generous) != first);
+    BOOST_TEST(wait_gone(first));
+    const ExecutorStats stats = pool.stats();
+    BOOST_TEST(stats.timeouts == 1U);
+    BOOST_TEST(stats.worker_deaths == 0U);
+    check_sum(stats);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_ignores_sigterm_is_killed) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool({.max_workers = 1, .termination_grace = 20ms});
+    const pid_t first = pool.submit(::getpid).result(generous);
+    error_of<TaskTimeoutError>(pool.submit({.timeout = 100ms}, refuse_to_end, gate.name()));
+    BOOST_TEST(pool.submit(::getpid).result(generous) != first);
+    BOOST_TEST(wait_gone(first));
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_is_stopped_is_ended) {
+    ProcessPoolExecutor pool({.max_workers = 1, .termination_grace = 20ms});
+    const pid_t first = pool.submit(::getpid).result(generous);
+    error_of<TaskTimeoutError>(pool.submit({.timeout = 50ms}, [] { ::raise(SIGSTOP); }));
+    BOOST_TEST(pool.submit(::getpid).result(generous) != first);
+    BOOST_TEST(wait_gone(first));
+}
+
+BOOST_AUTO_TEST_CASE(a_task_in_time_is_left_alone) {
+    ProcessPoolExecutor pool(1);
+    for (int i = 0; i < 50; ++i) {
+        BOOST_TEST(pool.submit({.timeout = 60s}, twice, i).result(generous) == 2 * i);
+    }
+    BOOST_TEST(pool.stats().timeouts == 0U);
+}
+
+// ---- priority and room -------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(higher_priority_runs_first_and_equal_ones_in_order) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool(1);
+    auto first = pool.submit(pass, gate.name());
+    gate.wait_for_arrivals(1);
+    std::mutex mutex;
+    std::string order;
+    std::vector<Future<int>> futures;
+    const std::pair<char, int> tasks[] = {{'a', 0}, {'b', -1}, {'c', 5}, {'d', 0}, {'e', 5}};
+    for (const auto& [name, priority] : tasks) {
+        futures.push_back(pool.submit({.priority = priority}, twice, 1));
+        futures.back().add_done_callback([&, name = name] {
+            const std::lock_guard lock(mutex);
+            order += name;
+        });
+    }
+    gate.open();
+    pool.shutdown();
+    BOOST_TEST(order == "ceadb");
+}
+
+BOOST_AUTO_TEST_CASE(a_full_queue_refuses_or_says_so) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool({.max_workers = 1, .max_queue = 2, .on_full = OnFull::reject});
+    auto running = pool.submit(pass, gate.name());
+    auto second = pool.submit(twice, 2);
+    auto third = pool.try_submit(twice, 3);
+    BOOST_TEST(third.has_value());
+    BOOST_CHECK_THROW(pool.submit(twice, 4), QueueFullError);
+    BOOST_TEST(!pool.try_submit(twice, 4).has_value());
+    BOOST_TEST(third->cancel());
+    auto fourth = pool.try_submit(twice, 4);
+    BOOST_TEST(fourth.has_value());
+    gate.open();
+    BOOST_TEST(second.result(generous) == 4);
+    BOOST_TEST(fourth->result(generous) == 8);
+    const ExecutorStats stats = pool.stats();
+    BOOST_TEST(stats.submitted == 4U);
+    BOOST_TEST(stats.cancelled == 1U);
+    check_sum(stats);
+}
+
+BOOST_AUTO_TEST_CASE(submit_waits_for_room_in_order) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool({.max_workers = 1, .max_queue = 1});
+    auto running = pool.submit(pass, gate.name());
+    auto queued = pool.submit(twice, 1);
+    std::atomic<int> taken{0};
+    std::vector<std::thread> threads;
+    std::vector<Future<int>> futures(3);
+    for (std::size_t t = 0; t < 3; ++t) {
+        threads.emplace_back([&, t] {
+            futures[t] = pool.submit(twice, 10);
+            ++taken;
+        });
+    }
+    BOOST_TEST(!pool.try_submit(twice, 4).has_value());
+    BOOST_TEST(taken == 0);
+    gate.open();
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    for (const auto& future : futures) {
+        BOOST_TEST(future.result(generous) == 20);
+    }
+    check_sum(pool.stats());
+}
+
+BOOST_AUTO_TEST_CASE(a_cancelled_task_makes_room_for_one_that_waits) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool({.max_workers = 1, .max_queue = 1});
+    auto running = pool.submit(pass, gate.name());
+    auto queued = pool.submit(twice, 1);
+    Future<int> last;
+    std::thread waiter([&] { last = pool.submit(twice, 2); });
+    BOOST_TEST(queued.cancel());
+    waiter.join();
+    BOOST_TEST(!last.done());
+    gate.open();
+    BOOST_TEST(last.result(generous) == 4);
+}
+
+BOOST_AUTO_TEST_CASE(whoever_waits_for_room_hears_of_the_shutdown) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool({.max_workers = 1, .max_queue = 1});
+    auto running = pool.submit(pass, gate.name());
+    auto queued = pool.submit(twice, 1);
+    std::thread waiter([&] { thrown_by<ShutdownError>([&] { pool.submit(twice, 2); }); });
+    // Either it waits already, or it comes too late: the error is the same.
+    pool.shutdown(false);
+    waiter.join();
+    gate.open();
+    BOOST_TEST(queued.result(generous) == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_callback_goes_over_the_bound) {
+    ProcessPoolExecutor pool({.max_workers = 1, .max_queue = 1});
+    Gate done;
+    std::vector<Future<int>> futures;
+    pool.submit(twice, 1).add_done_callback([&] {
+        for (int i = 0; i < 10; ++i) {
+            futures.push_back(pool.submit(twice, i));
+        }
+        done.open();
+    });
+    done.wait();
+    for (int i = 0; i < 10; ++i) {
+        BOOST_TEST(futures[static_cast<std::size_t>(i)].result(generous) == 2 * i);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_map_over_a_bounded_pool_comes_to_its_end) {
+    ProcessPoolExecutor pool({.max_workers = 2, .max_queue = 1});
+    std::vector<int> numbers(5000, 3);
+    int sum = 0;
+    auto results = pool.map({.chunksize = 10}, twice, numbers);
+    while (const auto value = results.next()) {
+        sum += *value;
+    }
+    BOOST_TEST(sum == 30'000);
+}
+
+// ---- sending ahead -----------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(what_is_behind_a_long_task_can_be_cancelled_and_is_run_by_others) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool(2);
+    const GateName none;
+    std::vector<Future<int>> warm_up;
+    for (int i = 0; i < 500; ++i) {
+        warm_up.push_back(pool.submit(pass_if, false, none));
+    }
+    for (const auto& future : warm_up) {
+        future.result(generous);
+    }
+    auto long_one = pool.submit(pass_if, true, gate.name());
+    std::vector<Future<int>> futures;
+    for (int i = 0; i < 200; ++i) {
+        futures.push_back(pool.submit(pass_if, false, none));
+    }
+    for (const auto& future : futures) {  // though the gate is closed
+        BOOST_TEST(future.result(generous) == 1);
+    }
+    auto other = pool.submit(pass_if, true, gate.name());
+    gate.wait_for_arrivals(2);
+    auto behind = pool.submit(pass_if, false, none);
+    BOOST_TEST(wait_until([&] { return !behind.running(); }));
+    BOOST_TEST(behind.cancel());
+    BOOST_TEST(pool.stats().running == 2U);
+    gate.open();
+    BOOST_TEST(other.result(generous) == 1);
+    pool.shutdown();
+    check_sum(pool.stats());
+}
+
+BOOST_AUTO_TEST_CASE(a_death_amid_short_tasks_costs_one_of_them) {
+    ProcessPoolExecutor pool({.max_workers = 2, .on_worker_death = WorkerDeath::replace});
+    std::vector<Future<int>> futures;
+    for (int i = 0; i < 3000; ++i) {
+        futures.push_back(pool.submit(
+            [](int value) {
+                if (value == 1500) {
+                    die();
+                }
+                return value;
+            },
+            i
+        ));
+    }
+    int lost = 0;
+    for (int i = 0; i < 3000; ++i) {
+        const auto& future = futures[static_cast<std::size_t>(i)];
+        if (future.exception(generous)) {
+            ++lost;
+            BOOST_TEST(i == 1500);
+            error_of<WorkerDiedError>(future);
+        } else {
+            BOOST_TEST(future.result() == i);
+        }
+    }
+    BOOST_TEST(lost == 1);
+}
+
+// ---- workers that leave ------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(a_worker_leaves_after_its_number_of_tasks) {
+    ProcessPoolExecutor pool({.max_workers = 1, .max_tasks_per_child = 3});
+    std::vector<Future<pid_t>> futures;
+    for (int i = 0; i < 9; ++i) {
+        futures.push_back(pool.submit(::getpid));
+    }
+    pool.shutdown(false);
+    std::map<pid_t, int> tasks;
+    for (const auto& future : futures) {
+        ++tasks[future.result(generous)];
+    }
+    BOOST_TEST(tasks.size() == 3U);
+    for (const auto& [worker, count] : tasks) {
+        BOOST_TEST(count == 3);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(an_idle_worker_leaves_after_a_while) {
+    ProcessPoolExecutor pool({.max_workers = 1, .idle_timeout = 20ms});
+    const pid_t worker = pool.submit(::getpid).result(generous);
+    BOOST_TEST(wait_gone(worker));
+    BOOST_TEST(pool.submit(::getpid).result(generous) != worker);
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_has_grown_leaves) {
+    ProcessPoolExecutor pool({.max_workers = 1, .max_memory_growth = 64U << 20U});
+    const pid_t worker = pool.submit(::getpid).result(generous);
+    BOOST_TEST(pool.submit(::getpid).result(generous) == worker);
+    pool.submit([] {
+            static std::vector<char> leak;
+            leak.assign(std::size_t{256} << 20U, 'x');
+        }
+    ).result(generous);
+    BOOST_TEST(pool.submit(::getpid).result(generous) != worker);
+}
+
+// ---- statistics and observers ------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(statistics_are_exact) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool(1);
+    BOOST_TEST((pool.stats() == ExecutorStats()));
+    auto running = pool.submit(pass, gate.name());
+    gate.wait_for_arrivals(1);
+    auto cancelled = pool.submit(twice, 1);
+    auto queued = pool.submit(twice, 2);
+    BOOST_TEST(cancelled.cancel());
+    const ExecutorStats before{
+        .workers = 1, .queued = 1, .running = 1, .submitted = 3, .cancelled = 1};
+    BOOST_TEST((pool.stats() == before));
+    gate.open();
+    BOOST_TEST(queued.result(generous) == 4);
+    const ExecutorStats after{
+        .workers = 1, .idle = 1, .submitted = 3, .completed = 2, .cancelled = 1};
+    BOOST_TEST((pool.stats() == after));
+    auto failed = pool.submit([] { throw std::runtime_error("no"); });
+    failed.wait_for(generous);
+    BOOST_TEST(pool.stats().failed == 1U);
+}
+
+namespace {
+
+class Recorder final : public ExecutorObserver {
+public:
+    void task_queued(const TaskEvent& event) noexcept override { record("queued", event); }
+    void task_started(const TaskEvent& event) noexcept override { record("started", event); }
+    void task_finished(const TaskEvent& event, TaskOutcome outcome) noexcept override {
+        const char* const names[] = {"returned", "raised", "cancelled"};
+        record(names[static_cast<std::size_t>(outcome)], event);
+    }
+
+    std::string story(const std::string& name) {
+        const std::lock_guard lock(mutex_);
+        return stories_[name];
+    }
+
+private:
+    void record(const char* what, const TaskEvent& event) {
+        const std::lock_guard lock(mutex_);
+        std::string& story = stories_[std::string(event.name)];
+        story += story.empty() ? "" : " ";
+        story += what;
+        if (!event.worker.empty()) {
+            story += " by " + std::string(event.worker);
+        }
+    }
+
+    std::mutex mutex_;
+    std::map<std::string, std::string> stories_;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(an_observer_hears_of_every_task) {
+    const auto recorder = std::make_shared<Recorder>();
+    ProcessGate gate;
+    std::string worker;
+    {
+        ProcessPoolExecutor pool({.max_workers = 1, .observer = recorder});
+        auto good = pool.submit({.name = "good"}, pass, gate.name());
+        auto bad = pool.submit({.name = "bad"}, [] { throw std::runtime_error("no"); });
+        auto never = pool.submit({.name = "never"}, twice, 1);
+        gate.wait_for_arrivals(1);
+        worker = " by worker " + std::to_string(pool.worker_pids().at(0));
+        BOOST_TEST(never.cancel());
+        gate.open();
+        good.result(generous);
+        BOOST_TEST(recorder->story("good") == "queued started" + worker + " returned" + worker);
+    }
+    BOOST_TEST(recorder->story("bad") == "queued started" + worker + " raised" + worker);
+    BOOST_TEST(recorder->story("never") == "queued cancelled");
+}
+
+// ---- the end, and waits that would not come to it ----------------------------------------------
+
+BOOST_AUTO_TEST_CASE(shutdown_for_says_whether_it_was_in_time) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool(1);
+    auto running = pool.submit(pass, gate.name());
+    gate.wait_for_arrivals(1);
+    const pid_t worker = pool.worker_pids().at(0);
+    BOOST_TEST(!pool.shutdown_for(10ms));
+    BOOST_CHECK_THROW(pool.submit(twice, 1), ShutdownError);
+    gate.open();
+    BOOST_TEST(pool.shutdown_for(generous));
+    BOOST_TEST(wait_gone(worker));
+    BOOST_TEST(pool.shutdown_for(0s));
+    ProcessPoolExecutor unused(1);
+    BOOST_TEST(unused.shutdown_for(0s));
+}
+
+BOOST_AUTO_TEST_CASE(a_callback_that_waits_for_the_pool_gets_an_error) {
+    ProcessPoolExecutor pool(1);
+    Gate done;
+    std::string problem = "none";
+    pool.submit(twice, 1).add_done_callback([&] {
+        auto other = pool.submit(twice, 2);
+        try {
+            other.result();
+        } catch (const DeadlockError& error) {
+            problem = error.what();
+        }
+        done.open();
+    });
+    done.wait();
+    BOOST_TEST(problem.find("a callback of a process pool") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(bad_options_are_refused) {
+    BOOST_CHECK_THROW(ProcessPoolExecutor({.max_tasks_per_child = 0}), std::invalid_argument);
+    BOOST_CHECK_THROW(ProcessPoolExecutor({.idle_timeout = 0s}), std::invalid_argument);
+    BOOST_CHECK_THROW(ProcessPoolExecutor({.prefetch = -1}), std::invalid_argument);
+    BOOST_CHECK_THROW(ProcessPoolExecutor({.max_queue = 0}), std::invalid_argument);
+    BOOST_CHECK_THROW(ProcessPoolExecutor({.termination_grace = -1s}), std::invalid_argument);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
