@@ -222,7 +222,9 @@ private:
 /// Has `fn(args...)` called on an Asio executor, and gives a future of what it returns.
 ///
 /// As Executor::submit(), without an Executor: the call is posted once, and that is all. A
-/// coroutine runs on a strand of the executor, or on the executor if that is a strand.
+/// coroutine runs on a strand of the executor, or on the executor if that is a strand already. An
+/// awaitable for the executor's own type can run on nothing else: then only one thread may run
+/// that, if request_stop() is used.
 ///
 /// @param executor  An io_context's, a strand, a pool's; kept from running out of work meanwhile.
 /// If it

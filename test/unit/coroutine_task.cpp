@@ -20,8 +20,10 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -248,22 +250,31 @@ BOOST_AUTO_TEST_CASE(wait_for_each_other_without_a_thread_each) {
 }
 
 BOOST_AUTO_TEST_CASE(do_not_look_like_a_deadlock_to_a_task_on_the_thread_they_began_on) {
-    ThreadPoolExecutor pool(1);
+    ThreadPoolExecutor pool(2);
     Promise<void> go;
     Gate waiting;
+    std::atomic<std::thread::id> began_on;
     const auto coroutine = pool.submit([&]() -> asio::awaitable<int> {
+        began_on = std::this_thread::get_id();
         waiting.open();
         co_await go.get_future();
         co_return 1;
     });
     waiting.wait();
-    ThreadPoolExecutor other(1);
-    // The same thread waits for something that waits for the coroutine, which needs a thread only
-    // once it goes on: this one, when it has given up waiting.
-    const auto task = pool.submit([&] { return coroutine.wait_for(1ms); });
-    BOOST_TEST(!task.result());
-    go.set_result();
-    BOOST_TEST(coroutine.result() == 1);
+    std::array<Gate, 2> arrived;
+    const auto task = [&](std::size_t which) {
+        arrived[which].open();
+        arrived[1 - which].wait();  // so each of them has a thread
+        if (std::this_thread::get_id() != began_on) {
+            return 1;  // and leaves its thread to the coroutine
+        }
+        go.set_result();
+        return coroutine.result();
+    };
+    const auto first = pool.submit(task, 0U);
+    const auto second = pool.submit(task, 1U);
+    BOOST_TEST(first.result() == 1);
+    BOOST_TEST(second.result() == 1);
 }
 
 BOOST_AUTO_TEST_CASE(use_operators_safely_on_several_threads) {
