@@ -583,6 +583,11 @@ PoolFsm::Worker* PoolFsm::find(WorkerId id) {
     return found == workers_.end() ? nullptr : &found->second;
 }
 
+std::size_t PoolFsm::load(WorkerId worker) const {
+    const auto found = workers_.find(worker);
+    return found == workers_.end() ? 0 : found->second.tasks.size();
+}
+
 bool PoolFsm::runs(WorkerId worker, TaskId task) const {
     const auto found = workers_.find(worker);
     return found != workers_.end() && !found->second.tasks.empty() &&

@@ -309,6 +309,8 @@ public:
     [[nodiscard]] std::size_t workers() const noexcept { return workers_.size(); }
     /// Workers that wait for a task.
     [[nodiscard]] std::size_t idle() const noexcept { return idle_.size(); }
+    /// How many tasks the worker has.
+    [[nodiscard]] std::size_t load(WorkerId worker) const;
     /// Whether this is the first of the worker's tasks, so that an answer for it is no surprise.
     [[nodiscard]] bool runs(WorkerId worker, TaskId task) const;
     /// The worker's tasks, in the order sent; the first one runs.
