@@ -105,6 +105,13 @@ private:
 /// Gives an event to the state machine, under the mutex, and performs what it wants. False if the
 /// pool has given up, before or just now.
 template <class Decide>
+bool ProcessPool::decide(Decide decide) noexcept {
+    Afterwork afterwork(*this);
+    return this->decide(std::move(decide), afterwork);
+}
+
+/// The same, with what is left to do for the caller to look at.
+template <class Decide>
 bool ProcessPool::decide(Decide decide, Afterwork& afterwork) noexcept {
     try {
         {

@@ -183,10 +183,7 @@ private:
 
     // pool_actions.cpp
     template <class Decide>
-    bool decide(Decide decide) noexcept {
-        Afterwork afterwork(*this);
-        return this->decide(decide, afterwork);
-    }
+    bool decide(Decide decide) noexcept;
     template <class Decide>
     bool decide(Decide decide, Afterwork& afterwork) noexcept;
     void flush_late() noexcept;
