@@ -337,7 +337,8 @@ private:
         TimerId deadline = 0;          // of the first task; then for ending the worker
         TimerId idle_timer = 0;
         TimerId stall_timer = 0;
-        TaskId stall_task = 0;  // was the first when the timer was set
+        TaskId stall_task = 0;      // was the first when the timer was set
+        unsigned stall_checks = 0;  // that found it still there
 
         [[nodiscard]] bool is_leaving() const noexcept { return stopped || killed; }
     };
