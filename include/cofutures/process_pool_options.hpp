@@ -54,9 +54,10 @@ struct ProcessPoolOptions {
     /// `{"prlimit", "--as=1000000000"}`. They must end in running the rest of the command and leave
     /// open the descriptors that they inherit.
     std::vector<std::string> launcher{};
-    /// The most tasks that are sent ahead to a worker, beside the one that it runs; 0 for none. Only
-    /// such as prove to be short are. They are taken back, and can be cancelled, when the worker has
-    /// not got on for a millisecond while another is idle, else for 20. Default: up to 63.
+    /// The most tasks that are sent ahead to a worker, beside the one that it runs; 0 for none.
+    /// Only such as prove to be short are. They are taken back, and can be cancelled, when the
+    /// worker has not got on for a millisecond while another is idle, else for 20. Default: up
+    /// to 63.
     std::optional<int> prefetch{};
     /// Called with each line that a worker writes to its standard output or error stream. Without
     /// it workers write where this process does.
