@@ -66,8 +66,10 @@ public:
                 );
             }
         }
-        for (const auto& channel : to_flush) {
-            channel->flush();
+        if (!flush_late) {
+            for (const auto& channel : to_flush) {
+                channel->flush();
+            }
         }
         if (alarm_is_late) {
             boost::asio::post(pool_.executor_, [&pool = pool_, kept = pool_.keep()] {
@@ -92,6 +94,7 @@ public:
     std::vector<Ending> ended;
     std::vector<Promise<void>> admitted;
     std::vector<std::pair<Waiting, std::exception_ptr>> refused;
+    bool flush_late = false;  // `to_flush` is the caller's
     bool alarm_is_late = false;
     bool finished = false;
 
@@ -104,6 +107,12 @@ private:
 template <class Decide>
 bool ProcessPool::decide(Decide decide) noexcept {
     Afterwork afterwork(*this);
+    return this->decide(std::move(decide), afterwork);
+}
+
+/// The same, with what is left to do for the caller to look at.
+template <class Decide>
+bool ProcessPool::decide(Decide decide, Afterwork& afterwork) noexcept {
     try {
         {
             const std::lock_guard lock(mutex_);

@@ -12,8 +12,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A first task that has not ended for so long holds up those behind it.
+// A first task that has not ended for so long holds up those behind it, if an idle worker could
+// have them. If none could, it may be the processor that the worker waits for: they are left there
+// for longer, as everything that is taken back has to be sent again.
 constexpr std::chrono::nanoseconds stall_time = 1ms;
+constexpr unsigned patient_checks = 20;
 
 // What was handed to a worker and not begun is sent again without blame, so often: the worker may
 // have died of what is in its pipe.
@@ -310,6 +313,7 @@ void PoolFsm::send(WorkerId id, Worker& worker, PoolActions& out) {
         ++busy_;
     } else if (worker.stall_timer == 0) {
         worker.stall_task = worker.tasks.front().id;
+        worker.stall_checks = 0;
         worker.stall_timer = set_timer(TimerUse::stall, id, stall_time, out);
     }
     worker.tasks.push_back(task);
@@ -522,12 +526,14 @@ void PoolFsm::head_stalls(WorkerId id, Worker& worker, PoolActions& out) {
     if (worker.tasks.size() < 2) {
         return;
     }
-    if (worker.tasks.front().id == worker.stall_task) {
+    if (worker.tasks.front().id != worker.stall_task) {
+        worker.stall_task = worker.tasks.front().id;
+        worker.stall_checks = 0;
+    } else if (!idle_.empty() || ++worker.stall_checks == patient_checks) {
         worker.stalled = true;
         out.emplace_back(RecallTasks{id});
         return;
     }
-    worker.stall_task = worker.tasks.front().id;
     worker.stall_timer = set_timer(TimerUse::stall, id, stall_time, out);
 }
 
@@ -581,6 +587,11 @@ void PoolFsm::terminate(bool kill, PoolActions& out) {
 PoolFsm::Worker* PoolFsm::find(WorkerId id) {
     const auto found = workers_.find(id);
     return found == workers_.end() ? nullptr : &found->second;
+}
+
+std::size_t PoolFsm::load(WorkerId worker) const {
+    const auto found = workers_.find(worker);
+    return found == workers_.end() ? 0 : found->second.tasks.size();
 }
 
 bool PoolFsm::runs(WorkerId worker, TaskId task) const {

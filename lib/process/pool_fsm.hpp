@@ -309,6 +309,8 @@ public:
     [[nodiscard]] std::size_t workers() const noexcept { return workers_.size(); }
     /// Workers that wait for a task.
     [[nodiscard]] std::size_t idle() const noexcept { return idle_.size(); }
+    /// How many tasks the worker has.
+    [[nodiscard]] std::size_t load(WorkerId worker) const;
     /// Whether this is the first of the worker's tasks, so that an answer for it is no surprise.
     [[nodiscard]] bool runs(WorkerId worker, TaskId task) const;
     /// The worker's tasks, in the order sent; the first one runs.
@@ -335,7 +337,8 @@ private:
         TimerId deadline = 0;          // of the first task; then for ending the worker
         TimerId idle_timer = 0;
         TimerId stall_timer = 0;
-        TaskId stall_task = 0;  // was the first when the timer was set
+        TaskId stall_task = 0;      // was the first when the timer was set
+        unsigned stall_checks = 0;  // that found it still there
 
         [[nodiscard]] bool is_leaving() const noexcept { return stopped || killed; }
     };

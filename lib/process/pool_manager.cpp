@@ -9,12 +9,18 @@
 #include "process/process_pool.hpp"
 #include "process/resident_size.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
 namespace cofutures::process {
 
 namespace {
+
+// A worker with more tasks than this does not wait for the next one.
+constexpr std::size_t few_tasks = 4;
+constexpr std::size_t written_together = 16;
 
 // Another program may have another build id: each task says which library it is in. See image.hpp.
 void require_match(const Hello& hello, const WorkerCommand& command) {
@@ -174,6 +180,13 @@ void ProcessPool::received(WorkerId worker, FrameReader& reader) {
     } catch (const SerializationError& error) {
         misbehaved(worker, error.what());
     }
+    flush_late();
+}
+
+void ProcessPool::flush_late() noexcept {
+    for (const auto& channel : std::exchange(to_flush_late_, {})) {
+        channel->flush();
+    }
 }
 
 void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
@@ -214,11 +227,14 @@ void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
     const bool outgrown = has_outgrown(worker);
     Entry entry;
     std::shared_ptr<WorkerChannel> channel;
-    // The worker gets its next task before this result is looked at.
-    decide([&](PoolActions& actions) {
+    // A worker without a task gets its next one before this result is looked at. One that has more
+    // can wait: what it gets is written together with what its next answers bring it.
+    Afterwork afterwork(*this);
+    const auto finished = [&](PoolActions& actions) {
         if (const auto found = channels_.find(worker); found != channels_.end()) {
             channel = found->second.channel;
         }
+        afterwork.flush_late = fsm_.load(worker) > few_tasks;
         if (!fsm_.runs(worker, frame.task_id)) {
             // It may go on with what it has until it is killed: that must not run elsewhere too.
             fsm_.worker_misbehaved(
@@ -230,7 +246,13 @@ void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
             entry = take_entry(frame.task_id);
             ++(returned ? books_.completed : books_.failed);
         }
-    });
+    };
+    if (decide(finished, afterwork) && afterwork.flush_late) {
+        std::ranges::move(afterwork.to_flush, std::back_inserter(to_flush_late_));
+        if (to_flush_late_.size() >= written_together) {
+            flush_late();
+        }
+    }
     ResultMemory* const results = channel == nullptr ? nullptr : channel->results();
     if (entry.task != nullptr) {
         BlockReader blocks(results == nullptr ? nullptr : &results->memory());

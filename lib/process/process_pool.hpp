@@ -187,6 +187,9 @@ private:
     // pool_actions.cpp
     template <class Decide>
     bool decide(Decide decide) noexcept;
+    template <class Decide>
+    bool decide(Decide decide, Afterwork& afterwork) noexcept;
+    void flush_late() noexcept;
     void perform(PoolActions& actions, Afterwork& afterwork);
     void perform_send(const SendTask& action, PoolActions& actions, Afterwork& afterwork);
     void perform_recall(const RecallTasks& action, PoolActions& actions);
@@ -216,6 +219,7 @@ private:
     void alarm_rang();
     void start_worker(WorkerId worker);
     void received(WorkerId worker, FrameReader& reader);
+    void handle_frames(WorkerId worker, FrameReader& reader);
     void handle_frame(WorkerId worker, const Frame& frame);
     void handle_result(WorkerId worker, const Frame& frame);
     void finish(const Entry& entry, const Frame& frame, BlockReader& blocks);
@@ -232,6 +236,10 @@ private:
     };
 
     static thread_local constinit const ProcessPool* current_;
+
+    // Of channels whose workers have something to do; written when what was read is through. The
+    // manager's.
+    std::vector<std::shared_ptr<WorkerChannel>> to_flush_late_;
 
     const Config config_;
     std::optional<boost::asio::io_context> io_;  // none with the caller's executor

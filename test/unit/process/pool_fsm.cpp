@@ -761,6 +761,21 @@ BOOST_AUTO_TEST_CASE(tasks_behind_one_that_stalls_are_taken_back_for_others) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(tasks_are_left_where_they_are_for_longer_if_nobody_is_idle) {
+    IdlePool pool({.max_workers = 1, .window = 3}, quick);
+    pool.prove_short();
+    for (TaskId task = 200; task < 203; ++task) {
+        pool.submit_light(task);
+    }
+    pool.out.clear();
+    for (TimerId timer = 1; timer < 20; ++timer) {
+        pool.fsm.timer_expired(timer, pool.out);
+        BOOST_TEST(take(pool.out) == "timer " + std::to_string(timer + 1) + "=1ms");
+    }
+    pool.fsm.timer_expired(20, pool.out);
+    BOOST_TEST(take(pool.out) == "recall 1");
+}
+
 BOOST_AUTO_TEST_CASE(tasks_that_move_on_are_left_where_they_are) {
     IdlePool pool({.max_workers = 1, .window = 3}, quick);
     pool.prove_short();
