@@ -10,7 +10,10 @@ failures=0
 finish() {
     local status
     status=$?
-    [[ -z $server ]] || kill -KILL "$server" 2>/dev/null || true
+    if [[ -n $server ]]; then
+        kill -KILL "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
+    fi
     if ((status != 0)) && [[ -s $work/errors ]]; then
         echo "The server said:"
         tail -n 20 "$work/errors"
