@@ -62,6 +62,7 @@ po::options_description visible_options(const Options& defaults) {
     )("max-queue", number(defaults.max_queue), "uploads that wait for a worker; then 503"
     )("max-connections", number(defaults.max_connections), "connections open at a time"
     )("max-body", number(ByteCount{defaults.max_body}), "size of an upload, such as 10M"
+    )("upload-memory", number(ByteCount{defaults.upload_memory}), "memory for all uploads under way"
     )("max-pixels", number(defaults.max_pixels), "pixels of an upload"
     )("memory-limit",
       number(ByteCount{defaults.memory_limit}),
@@ -106,6 +107,7 @@ Options read(const po::variables_map& values) {
     options.max_connections =
         at_least<std::size_t>(1, values["max-connections"].as<std::size_t>(), "max-connections");
     options.max_body = values["max-body"].as<ByteCount>().value;
+    options.upload_memory = values["upload-memory"].as<ByteCount>().value;
     options.max_pixels =
         at_least<std::uint64_t>(1, values["max-pixels"].as<std::uint64_t>(), "max-pixels");
     options.memory_limit = values["memory-limit"].as<ByteCount>().value;

@@ -18,6 +18,7 @@ struct Options {
     std::size_t max_queue = 64;
     std::size_t max_connections = 2000;
     std::uint64_t max_body = std::uint64_t{10} << 20U;
+    std::uint64_t upload_memory = std::uint64_t{256} << 20U;  ///< for all uploads together
     std::uint64_t max_pixels = 32'000'000;
     std::uint64_t memory_limit = std::uint64_t{512} << 20U;  ///< 0 for none
     std::chrono::milliseconds task_timeout = std::chrono::seconds(5);

@@ -109,7 +109,8 @@ Service::Service(const Options& options, Metrics& metrics)
     : options_(options),
       metrics_(metrics),
       processes_(process_options(options)),
-      threads_(thread_options(options)) {}
+      threads_(thread_options(options)),
+      budget_(options.upload_memory) {}
 
 asio::awaitable<Response> Service::answer(Call call, Bytes upload) {
     const std::uint64_t id = ++last_id_;
@@ -233,8 +234,8 @@ Response Service::explain(const std::exception_ptr& failure, std::uint64_t id) {
     } catch (const cofutures::BrokenExecutor& error) {
         broken_ = true;
         log(error);
-    } catch (const cofutures::Error& error) {
-        log(error);
+    } catch (const cofutures::ShutdownError&) {
+    } catch (const cofutures::CancelledError&) {
     } catch (const std::exception& error) {
         log(error);
         return error_response(

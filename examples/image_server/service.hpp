@@ -3,6 +3,7 @@
 #include "metrics.hpp"
 #include "options.hpp"
 #include "routes.hpp"
+#include "upload_budget.hpp"
 
 #include <cofutures/process_pool_executor.hpp>
 #include <cofutures/thread_pool_executor.hpp>
@@ -12,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <optional>
 
 namespace image_server {
 
@@ -33,6 +35,12 @@ public:
 
     /// The answer of a server that has more to do than it can.
     [[nodiscard]] Response overloaded() const;
+
+    /// Room for an upload of so many bytes, to be held until it is answered; nothing if there is no
+    /// room.
+    [[nodiscard]] std::optional<UploadBudget::Share> make_room(std::uint64_t bytes) noexcept {
+        return budget_.take(bytes);
+    }
 
     /// From now on /healthz says that no new work is wanted.
     void drain() noexcept { draining_ = true; }
@@ -57,6 +65,7 @@ private:
     Metrics& metrics_;
     cofutures::ProcessPoolExecutor processes_;
     cofutures::ThreadPoolExecutor threads_;
+    UploadBudget budget_;
     std::uint64_t last_id_ = 0;
     bool draining_ = false;
     bool broken_ = false;

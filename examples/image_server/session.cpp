@@ -161,6 +161,12 @@ asio::awaitable<std::optional<Response>> Session::respond_to(Parser& parser, Rou
     }
     const Call call = std::get<Call>(understood);
     route = call.route;
+    const std::uint64_t size = parser.content_length().value_or(options_.max_body);
+    const auto room = service_.make_room(parser.is_done() ? 0 : size);
+    if (!room) {
+        unread_input_ = true;
+        co_return service_.overloaded();
+    }
     if (const error_code error = co_await read_body(parser)) {
         unread_input_ = true;
         co_return answer_to(error);
