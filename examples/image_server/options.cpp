@@ -50,29 +50,31 @@ po::typed_value<T>* number(T value) {
 }
 
 po::options_description visible_options(const Options& defaults) {
+    const auto bytes = [](std::uint64_t count) {
+        return number(ByteCount{count});
+    };
     const auto seconds = [](std::chrono::milliseconds time) {
         return number(std::chrono::duration<double>(time).count());
     };
     po::options_description options("image_server [OPTION]...  makes thumbnails over HTTP");
-    options.add_options()("help,h", "show this and end")(
-        "address", number(defaults.address), "address to listen on"
-    )("port", number(defaults.port), "port to listen on; 0 for any"
-    )("workers", po::value<int>(), "processes that decode images; default: the processors"
-    )("threads", number(defaults.threads), "threads for checksums"
-    )("max-queue", number(defaults.max_queue), "uploads that wait for a worker; then 503"
-    )("max-connections", number(defaults.max_connections), "connections open at a time"
-    )("max-body", number(ByteCount{defaults.max_body}), "size of an upload, such as 10M"
-    )("upload-memory", number(ByteCount{defaults.upload_memory}), "memory for all uploads under way"
-    )("max-pixels", number(defaults.max_pixels), "pixels of an upload"
-    )("memory-limit",
-      number(ByteCount{defaults.memory_limit}),
-      "address space of a worker, such as 512M; 0 for no limit"
-    )("task-timeout", seconds(defaults.task_timeout), "seconds that a worker has for an image"
-    )("request-timeout",
-      seconds(defaults.request_timeout),
-      "seconds for an upload to arrive, and again for its answer to be ready"
-    )("idle-timeout", seconds(defaults.idle_timeout), "seconds between requests"
-    )("drain-seconds", seconds(defaults.drain_time), "time to finish after SIGTERM or SIGINT");
+    auto add = options.add_options();
+    add("help,h", "show this and end");
+    add("address", number(defaults.address), "address to listen on");
+    add("port", number(defaults.port), "port to listen on; 0 for any");
+    add("workers", po::value<int>(), "processes that decode images; default: the processors");
+    add("threads", number(defaults.threads), "threads for checksums");
+    add("max-queue", number(defaults.max_queue), "uploads that wait for a worker; then 503");
+    add("max-connections", number(defaults.max_connections), "connections open at a time");
+    add("max-body", bytes(defaults.max_body), "size of an upload, such as 10M");
+    add("upload-memory", bytes(defaults.upload_memory), "memory for all uploads under way");
+    add("max-pixels", number(defaults.max_pixels), "pixels of an upload");
+    add("memory-limit", bytes(defaults.memory_limit), "address space of a worker; 0 for no limit");
+    add("task-timeout", seconds(defaults.task_timeout), "seconds a worker has for an image");
+    add("request-timeout",
+        seconds(defaults.request_timeout),
+        "seconds for an upload to arrive, and again for its answer to be ready");
+    add("idle-timeout", seconds(defaults.idle_timeout), "seconds between requests");
+    add("drain-seconds", seconds(defaults.drain_time), "time to finish after SIGTERM or SIGINT");
     return options;
 }
 

@@ -209,7 +209,7 @@ Response Service::overloaded() const {
 }
 
 Response Service::explain(const std::exception_ptr& failure, std::uint64_t id) {
-    using http::status;
+    using enum http::status;
     const auto log = [id](const std::exception& error) {
         std::clog << "request " << id << ": " << error.what() << '\n';
     };
@@ -217,18 +217,12 @@ Response Service::explain(const std::exception_ptr& failure, std::uint64_t id) {
         std::rethrow_exception(failure);
     } catch (const cofutures::TaskTimeoutError& error) {
         log(error);
-        return error_response(
-            status::unprocessable_entity, "timeout", "the image takes too long to decode"
-        );
+        return error_response(unprocessable_entity, "timeout", "the image takes too long");
     } catch (const cofutures::WorkerDiedError& error) {
         log(error);
-        return error_response(
-            status::internal_server_error, "worker_died", "the decoder failed on this image"
-        );
+        return error_response(internal_server_error, "worker_died", "the decoder failed on it");
     } catch (const std::bad_alloc&) {
-        return error_response(
-            status::payload_too_large, "out_of_memory", "the image needs too much memory"
-        );
+        return error_response(payload_too_large, "out_of_memory", "the image needs more memory");
     } catch (const cofutures::QueueFullError&) {
         return overloaded();
     } catch (const cofutures::BrokenExecutor& error) {
@@ -238,13 +232,9 @@ Response Service::explain(const std::exception_ptr& failure, std::uint64_t id) {
     } catch (const cofutures::CancelledError&) {
     } catch (const std::exception& error) {
         log(error);
-        return error_response(
-            status::internal_server_error, "internal", "the server could not do this"
-        );
+        return error_response(internal_server_error, "internal", "the server could not do this");
     }
-    return error_response(
-        status::service_unavailable, "unavailable", "the server takes no work now"
-    );
+    return error_response(service_unavailable, "unavailable", "the server takes no work now");
 }
 
 Response Service::health() const {

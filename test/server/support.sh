@@ -2,6 +2,7 @@
 #
 # IMAGE_SERVER and MAKE_IMAGE are programs, IMAGE_SERVER_OPTIONS words for every server.
 set -euo pipefail
+: "${IMAGE_SERVER:?}" "${MAKE_IMAGE:?}"
 
 work=$(mktemp -d)
 server=
@@ -55,7 +56,11 @@ eventually() {
     done
 }
 
-has_address() { url=$(sed -n 's/^Listening on //p' "$work/log") && [[ -n $url ]]; }
+has_address() {
+    is_running "$server" || { echo "FAILED: the server has not started"; exit 1; }
+    url=$(sed -n 's/^Listening on //p' "$work/log")
+    [[ -n $url ]]
+}
 
 # start_server [OPTION]...: its process is $server, its address $url.
 start_server() {
@@ -82,7 +87,13 @@ stop_server() {
 is_running() { kill -0 "$1" 2>/dev/null && [[ $(process_state "$1") != Z ]]; }
 process_state() { sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null || true; }
 children() { cat /proc/"$server"/task/*/children 2>/dev/null || true; }
-descriptors() { find "/proc/$server/fd" -mindepth 1 | wc -l; }
+# The least of several looks: a connection that has just ended may still be there at the first.
+descriptors() {
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        find "/proc/$server/fd" -mindepth 1 | wc -l
+        sleep 0.02
+    done | sort --numeric-sort | head -n 1
+}
 resident() { sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$server/status"; }
 
 # post <file> [QUERY] [CURL OPTION]...: prints the status; headers and body are in files.
