@@ -1,24 +1,28 @@
 #include "test_hooks.hpp"
 
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace image_server {
 
 namespace {
 
-void spin(std::string_view milliseconds) {
-    std::int64_t count = 0;
-    std::from_chars(milliseconds.data(), milliseconds.data() + milliseconds.size(), count);
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(count);
-    while (count == 0 || std::chrono::steady_clock::now() < end) {
+[[noreturn]] void spin() {
+    for (;;) {
         std::atomic_signal_fence(std::memory_order_seq_cst);
+    }
+}
+
+void hold(const std::filesystem::path& file) {
+    while (std::filesystem::exists(file)) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
 }
 
@@ -45,10 +49,10 @@ void obey_test_hook(BytesView upload) {
         std::exit(3);  // NOLINT(concurrency-mt-unsafe): a worker has one thread for tasks
     } else if (order == "eat") {
         eat_memory();
-    } else if (order.starts_with("spin")) {
-        order.remove_prefix(4);
-        order.remove_prefix(order.starts_with(' ') ? 1 : 0);
-        spin(order);
+    } else if (order == "spin") {
+        spin();
+    } else if (order.starts_with("hold ")) {
+        hold(order.substr(5));
     }
 }
 

@@ -9,8 +9,7 @@ server=
 failures=0
 
 finish() {
-    local status
-    status=$?
+    local status=$?
     if [[ -n $server ]]; then
         kill -KILL "$server" 2>/dev/null || true
         wait "$server" 2>/dev/null || true
@@ -102,6 +101,9 @@ post() {
         --write-out '%{http_code}' --data-binary "@$1" "${@:3}" "$url/thumbnail?${2:-size=64}"
 }
 order() { printf 'image-server-test:%s' "$1"; }
+# An upload in the file `held`, which keeps its worker until `release`.
+make_held() { touch "$work/hold"; order "hold $work/hold" >"$work/held"; }
+release() { rm "$work/hold"; }
 header() { sed -n "s/^$1: \(.*\)\r$/\1/Ip" "$work/head"; }
 error_code() { sed -n 's/^{"error":"\([a-z_]*\)","message":".*"}$/\1/p' "$work/body"; }
 image_kind() {
