@@ -1,6 +1,7 @@
 #include "histogram.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace image_server {
@@ -29,7 +30,8 @@ Histogram::Duration Histogram::recent_quantile(double part) const {
         return {};
     }
     auto sorted = recent_;
-    const auto rank = static_cast<std::ptrdiff_t>(part * static_cast<double>(size - 1));
+    const double rank_from_one = std::max(1.0, std::ceil(part * static_cast<double>(size)));
+    const auto rank = static_cast<std::ptrdiff_t>(rank_from_one) - 1;
     std::nth_element(
         sorted.begin(), sorted.begin() + rank, sorted.begin() + static_cast<std::ptrdiff_t>(size)
     );

@@ -155,6 +155,9 @@ BOOST_AUTO_TEST_CASE(a_histogram_counts_up_to_each_bound) {
     BOOST_TEST(histogram.at_most(4) == 10U);
     BOOST_TEST(histogram.at_most(7) == 100U);
     BOOST_TEST(histogram.recent_quantile(0.5).count() == 0.050, boost::test_tools::tolerance(1e-9));
+    BOOST_TEST(
+        histogram.recent_quantile(0.99).count() == 0.099, boost::test_tools::tolerance(1e-9)
+    );
     BOOST_TEST(histogram.largest().count() == 0.100, boost::test_tools::tolerance(1e-9));
     histogram.observe(100s);
     BOOST_TEST(histogram.at_most(Histogram::bounds.size() - 1) == 100U);
