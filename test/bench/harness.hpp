@@ -93,16 +93,16 @@ public:
     void compare(const Figure& figure, const std::vector<Contender>& contenders) {
         std::vector<std::vector<double>> values(contenders.size());
         std::vector<std::vector<double>> ratios(contenders.size());
-        const std::size_t least = options_.quick ? 1 : figure.rounds;
+        const std::size_t least = options_.quick ? 0 : figure.rounds;
         const std::chrono::duration<double> budget(options_.quick ? 0 : figure.seconds);
         const auto start = Clock::now();
-        // The first round warms up and does not count.
+        // The first round warms up and does not count, unless it is the only one.
         for (std::size_t round = 0; round <= least || Clock::now() - start < budget; ++round) {
             std::vector<double> turn;
             for (const Contender& contender : contenders) {
                 turn.push_back(contender.round());
             }
-            for (std::size_t i = 0; round > 0 && i < turn.size(); ++i) {
+            for (std::size_t i = 0; (round > 0 || options_.quick) && i < turn.size(); ++i) {
                 values[i].push_back(turn[i]);
                 // What costs nothing cannot be compared to.
                 ratios[i].push_back(turn[0] > 0 ? turn[i] / turn[0] : 0);

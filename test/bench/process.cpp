@@ -193,7 +193,9 @@ void compare_many(const Options& options, Report& report) {
                                           }}};
     append_python(contenders, "Python ProcessPoolExecutor", "process_submit", some, 2);
     append_python(contenders, "Python multiprocessing.Pool", "pool_submit", some, 2);
-    append_python(contenders, "Python joblib (loky)", "joblib_submit", some, 2);
+    if (!options.quick) {
+        append_python(contenders, "Python joblib (loky)", "joblib_submit", some, 2);
+    }
     report.compare({.title = "an empty call in one of two processes, many at once"}, contenders);
 
     std::vector<int> items(options.operations(500'000));
@@ -211,7 +213,9 @@ void compare_many(const Options& options, Report& report) {
     const std::size_t fewer = items.size() / 5;
     append_python(contenders, "Python ProcessPoolExecutor, 1000", "process_map", fewer, 2);
     append_python(contenders, "Python multiprocessing.Pool, 1000", "pool_map", fewer, 2);
-    append_python(contenders, "Python joblib (loky), 1000", "joblib_map", fewer, 2);
+    if (!options.quick) {
+        append_python(contenders, "Python joblib (loky), 1000", "joblib_map", fewer, 2);
+    }
     report.compare({.title = "map over two processes, each item"}, contenders);
 }
 
