@@ -57,9 +57,9 @@ def markdown(title, rows):
     return "\n".join(lines) + "\n"
 
 
-HEAD = """set terminal svg size {width},{height} font 'sans-serif,13' background '#ffffff'
+HEAD = """set terminal svg size {width},{height} font 'sans-serif,13' background '#ffffff' noenhanced
 set output '{output}'
-set title '{title}' noenhanced
+set title '{title}'
 set border lc rgb '#555555'
 set grid lc rgb '#dddddd' lt 1
 """
@@ -76,7 +76,7 @@ def lines_picture(title, rows, output):
         points = [row for row in rows if row["contender"] == contender]
         blocks.append("\n".join(f"{p['x']} {p['median']} {p['low']} {p['high']}" for p in points))
     script = HEAD.format(width=760, height=420, output=output, title=text(title))
-    script += "set logscale xy\nset format x '%.0s%c'\nset key outside below noenhanced\n"
+    script += "set logscale xy\nset format x '%.0s%c'\nset key outside below\n"
     script += f"set xlabel '{text(rows[0]['x_label'])}'\nset ylabel '{rows[0]['unit']}'\n"
     for index, block in enumerate(blocks):
         script += f"$data{index} << EOD\n{block}\nEOD\n"
@@ -103,14 +103,14 @@ def bars_picture(title, rows, output):
     script += "set logscale x\nset style fill solid 0.7 noborder\nunset key\n"
     script += "set format x '%.0s%c'\nset lmargin 40\nset rmargin 12\n"
     script += f"set xlabel '{rows[0]['unit']}, median and middle half'\n"
-    script += f"set xrange [{foot}:{most * 4}]\nset yrange [0.4:{len(rows) + 0.6}]\n"
+    script += f"set xrange [{foot}:{most * 8}]\nset yrange [0.4:{len(rows) + 0.6}]\n"
     body = "\n".join(data)
     script += f"$data << EOD\n{body}\nEOD\n"
     script += (
         f"plot $data using 2:1:({foot}):2:($1-0.32):($1+0.32):ytic(5)"
         " with boxxyerror lc rgb '#4477aa', "
         "'' using 2:1:3:4 with xerrorbars lc rgb '#222222' pt 0, "
-        "'' using ($4*1.12):1:6 with labels left noenhanced\n"
+        "'' using ($4*1.12):1:6 with labels left\n"
     )
     return script
 

@@ -52,8 +52,8 @@ double read_many_producers(std::size_t count) {
 
 template <class Pool>
 double post_one_producer(std::size_t count) {
-    Pool pool(workers());
     Countdown left(count);
+    Pool pool(workers());
     return time_per_operation(count, [&] {
         for (std::size_t i = 0; i < count; ++i) {
             pool.post([&left] { left.count(); });
@@ -65,10 +65,10 @@ double post_one_producer(std::size_t count) {
 // One task for each worker posts its share of the others.
 template <class Pool>
 double post_from_inside(std::size_t count) {
-    Pool pool(workers());
     const auto producers = static_cast<std::size_t>(workers());
     const std::size_t each = count / producers;
     Countdown left(each * producers);
+    Pool pool(workers());
     return time_per_operation(each * producers, [&] {
         for (std::size_t i = 0; i < producers; ++i) {
             pool.post([&pool, &left, each] {
