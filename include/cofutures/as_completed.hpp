@@ -89,6 +89,7 @@ public:
         advance();
         return Iterator(*this);
     }
+    /// The end of the range.
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
 private:

@@ -308,7 +308,7 @@ public:
     /// value
     ///            by value, reference to const, or rvalue reference; it is moved when nothing else
     ///            can read it, or when it can only be moved.
-    /// @returns Future<U> of what `fn` returns or throws.
+    /// @returns A future of what `fn` returns or throws.
     /// @throws InvalidStateError  on an empty handle.
     /// @thread_safety  Shared objects: safe.
     /// @complexity     O(1), one allocation.

@@ -90,6 +90,7 @@ public:
     ///
     /// @throws (as next())
     iterator begin() { return iterator(*this); }
+    /// The end of the range.
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
 private:

@@ -4,7 +4,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <fstream>
 #include <functional>
+#include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -22,20 +25,21 @@ using Clock = std::chrono::steady_clock;
 
 /// The command line.
 struct Options {
-    bool quick = false;  ///< shows that it runs, in under two seconds; the numbers mean little
-    bool json = false;
+    bool quick = false;     ///< shows that it runs, in a few seconds; the numbers mean little
+    std::string json = {};  ///< where the rows are written beside the tables; empty for nowhere
 
     static Options parse(int argc, char** argv) {
+        constexpr std::string_view json_prefix = "--json=";
         Options options;
         for (int i = 1; i < argc; ++i) {
             const std::string_view word = argv[i];
             if (word == "--quick") {
                 options.quick = true;
-            } else if (word == "--json") {
-                options.json = true;
+            } else if (word.starts_with(json_prefix)) {
+                options.json = word.substr(json_prefix.size());
             } else {
                 throw std::invalid_argument(
-                    "usage: " + std::string(argv[0]) + " [--quick] [--json]"
+                    "usage: " + std::string(argv[0]) + " [--quick] [--json=FILE]"
                 );
             }
         }
@@ -51,8 +55,19 @@ struct Options {
 /// One way of doing the thing.
 struct Contender {
     std::string name;
-    /// Does one round and gives the nanoseconds of one operation.
+    /// Does one round and gives the nanoseconds of one operation, or what the figure's unit is.
     std::function<double()> round;
+};
+
+/// What contenders are compared in.
+struct Figure {
+    std::string title;
+    double seconds = 3;       ///< how long to go on, at full length
+    std::size_t rounds = 5;   ///< at least so many, at full length
+    std::string unit = "ns";  ///< what a round gives
+    std::string x_label =
+        {};  ///< figures of one title that differ in `x` make one picture of lines
+    double x = 0;
 };
 
 /// The quantile of some values, the nearest one that occurs.
@@ -64,93 +79,110 @@ inline double quantile(std::vector<double> values, double part) {
     return *place;
 }
 
-/// Prints each comparison as a table, or all of them as one list in JSON.
+/// Prints each comparison as a table, and writes all of them to a file as one list in JSON.
 class Report {
 public:
-    explicit Report(const Options& options) : options_(options) {
-        if (options_.json) {
-            std::printf("[");
-        }
-    }
+    explicit Report(const Options& options) : options_(options) {}
     Report(const Report&) = delete;
     Report& operator=(const Report&) = delete;
-    ~Report() {
-        if (options_.json) {
-            std::printf("\n]\n");
-        }
-    }
 
     /// Lets the contenders take turns and prints what came out.
     ///
     /// The first is what the others are compared to: the ratio is the median of the ratios of the
     /// rounds, each round being one turn of everybody. The spread is the middle half of the rounds.
-    ///
-    /// @param title    What is compared.
-    /// @param seconds  How long to go on, at full length; at least five rounds are done.
-    void compare(const char* title, double seconds, const std::vector<Contender>& contenders) {
-        std::vector<std::vector<double>> times(contenders.size());
+    void compare(const Figure& figure, const std::vector<Contender>& contenders) {
+        std::vector<std::vector<double>> values(contenders.size());
         std::vector<std::vector<double>> ratios(contenders.size());
-        const std::size_t least = options_.quick ? 1 : 5;
-        const std::chrono::duration<double> budget(options_.quick ? 0.2 : seconds);
+        const std::size_t least = options_.quick ? 0 : figure.rounds;
+        const std::chrono::duration<double> budget(options_.quick ? 0 : figure.seconds);
         const auto start = Clock::now();
-        // The first round warms up and does not count.
+        // The first round warms up and does not count, unless it is the only one.
         for (std::size_t round = 0; round <= least || Clock::now() - start < budget; ++round) {
             std::vector<double> turn;
             for (const Contender& contender : contenders) {
                 turn.push_back(contender.round());
             }
-            for (std::size_t i = 0; round > 0 && i < turn.size(); ++i) {
-                times[i].push_back(turn[i]);
-                ratios[i].push_back(turn[i] / turn[0]);
+            for (std::size_t i = 0; (round > 0 || options_.quick) && i < turn.size(); ++i) {
+                values[i].push_back(turn[i]);
+                // What costs nothing cannot be compared to.
+                ratios[i].push_back(turn[0] > 0 ? turn[i] / turn[0] : 0);
             }
         }
-        print_title(title, times[0].size());
+        print_title(figure, values[0].size());
         for (std::size_t i = 0; i < contenders.size(); ++i) {
-            print_row(title, contenders[i].name, times[i], ratios[i]);
+            print_row(figure, contenders[i].name, values[i], ratios[i]);
         }
         std::fflush(stdout);
     }
 
-private:
-    void print_title(const char* title, std::size_t rounds) {
-        if (!options_.json) {
-            std::printf("\n%s (%zu rounds)\n", title, rounds);
-            std::printf("  %-46s %10s  %19s  %6s\n", "", "median ns", "middle half", "ratio");
+    /// The same, of nanoseconds, for so many seconds.
+    void compare(const char* title, double seconds, const std::vector<Contender>& contenders) {
+        compare(Figure{.title = title, .seconds = seconds}, contenders);
+    }
+
+    /// Writes the file that the options name.
+    void save() const {
+        if (options_.json.empty()) {
+            return;
+        }
+        std::ofstream file(options_.json);
+        file << "[" << rows_ << "\n]\n";
+        if (!file.flush()) {
+            throw std::runtime_error("cannot write " + options_.json);
         }
     }
 
+private:
+    static std::string quoted(std::string_view text) {
+        std::string result = "\"";
+        for (const char character : text) {
+            if (character == '"' || character == '\\') {
+                result += '\\';
+            }
+            result += character;
+        }
+        return result += '"';
+    }
+
+    static void print_title(const Figure& figure, std::size_t rounds) {
+        std::printf("\n%s", figure.title.c_str());
+        if (!figure.x_label.empty()) {
+            std::printf(", %s = %.0f", figure.x_label.c_str(), figure.x);
+        }
+        std::printf(" (%zu rounds)\n", rounds);
+        const std::string head = "median " + figure.unit;
+        std::printf("  %-52s %12s  %21s  %6s\n", "", head.c_str(), "middle half", "ratio");
+    }
+
     void print_row(
-        const char* title,
+        const Figure& figure,
         const std::string& name,
-        const std::vector<double>& times,
+        const std::vector<double>& values,
         const std::vector<double>& ratios
     ) {
-        const double median = quantile(times, 0.5);
-        const double low = quantile(times, 0.25);
-        const double high = quantile(times, 0.75);
+        const double median = quantile(values, 0.5);
+        const double low = quantile(values, 0.25);
+        const double high = quantile(values, 0.75);
         const double ratio = quantile(ratios, 0.5);
-        if (!options_.json) {
-            std::printf(
-                "  %-46s %10.0f  %8.0f - %8.0f  %6.2f\n", name.c_str(), median, low, high, ratio
-            );
-            return;
-        }
         std::printf(
-            "%s\n  {\"comparison\": \"%s\", \"contender\": \"%s\", \"rounds\": %zu, "
-            "\"median_ns\": %.1f, \"low_ns\": %.1f, \"high_ns\": %.1f, \"ratio\": %.3f}",
-            std::exchange(separator_, ","),
-            title,
-            name.c_str(),
-            times.size(),
-            median,
-            low,
-            high,
-            ratio
+            "  %-52s %12.0f  %9.0f - %9.0f  %6.2f\n", name.c_str(), median, low, high, ratio
         );
+        std::ostringstream row;
+        row.precision(10);
+        row << std::exchange(separator_, ",") << "\n  {\"comparison\": " << quoted(figure.title)
+            << ", \"contender\": " << quoted(name) << ", \"rounds\": " << values.size()
+            << ", \"unit\": " << quoted(figure.unit) << ", \"median\": " << median
+            << ", \"low\": " << low << ", \"high\": " << high << ", \"ratio\": " << ratio;
+        if (!figure.x_label.empty()) {
+            row << ", \"x_label\": " << quoted(figure.x_label) << ", \"x\": " << figure.x;
+        }
+        row << "}";
+        rows_ += row.str();
     }
 
     const Options options_;
     const char* separator_ = "";
+    std::string rows_;
 };
 
 /// Times `work()` and gives the nanoseconds of one of its `operations`.
@@ -162,6 +194,12 @@ double time_per_operation(std::size_t operations, Work work) {
     return spent.count() / static_cast<double>(operations);
 }
 
+/// Keeps the compiler from leaving out what computes `value`.
+template <class T>
+void keep(const T& value) {
+    asm volatile("" : : "g"(&value) : "memory");
+}
+
 /// The body of `main`: parses the command line, runs, and reports what goes wrong.
 template <class Run>
 int run(int argc, char** argv, Run run_all) {
@@ -169,6 +207,7 @@ int run(int argc, char** argv, Run run_all) {
         const Options options = Options::parse(argc, argv);
         Report report(options);
         run_all(options, report);
+        report.save();
         return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());

@@ -1,0 +1,142 @@
+// What the hot paths cost in instructions, which no other program on the machine changes: run by
+// check_instructions.cmake under callgrind, compared with instructions.txt. Each path writes its
+// count under the name `<path>/<operations>`.
+
+#include <cofutures/as_completed.hpp>
+#include <cofutures/asio_executor.hpp>
+#include <cofutures/codec.hpp>
+#include <cofutures/promise.hpp>
+#include <cofutures/thread_pool_executor.hpp>
+#include <cofutures/wait.hpp>
+
+#include <boost/asio/io_context.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <future>
+#include <string>
+#include <vector>
+
+#include <valgrind/callgrind.h>
+
+namespace {
+
+using namespace cofutures;
+
+/// What `work` costs, called once before to have everything in its place.
+template <class Work>
+void count(const char* name, std::size_t operations, Work work) {
+    work();
+    const std::string label = std::string(name) + "/" + std::to_string(operations);
+    CALLGRIND_ZERO_STATS;
+    work();
+    CALLGRIND_DUMP_STATS_AT(label.c_str());
+}
+
+constexpr std::size_t many = 5'000;
+
+/// The pool's one thread is held until all calls are in its queue, so that nobody searches for
+/// work meanwhile: how long that takes would depend on the scheduler.
+std::vector<Future<int>> submit_and_run() {
+    ThreadPoolExecutor pool(1);
+    std::promise<void> open;
+    std::promise<void> begun;
+    pool.submit([&] {
+        begun.set_value();
+        open.get_future().wait();
+    });
+    begun.get_future().wait();
+    std::vector<Future<int>> futures;
+    futures.reserve(many);
+    for (std::size_t i = 0; i < many; ++i) {
+        futures.push_back(pool.submit([] { return 1; }));
+    }
+    open.set_value();
+    pool.shutdown();
+    return futures;
+}
+
+void round_trips_on_one_thread() {
+    boost::asio::io_context io(1);
+    AsioExecutor executor(io.get_executor());
+    for (std::size_t i = 0; i < many; ++i) {
+        const auto future = executor.submit([] { return 1; });
+        io.restart();
+        io.run();
+        if (future.result() != 1) {
+            std::puts("a wrong result");
+        }
+    }
+}
+
+void chains() {
+    for (std::size_t i = 0; i < many; ++i) {
+        Promise<int> promise;
+        const auto next = promise.get_future().then([](int value) { return value + 1; });
+        promise.set_result(1);
+        if (next.result() != 2) {
+            std::puts("a wrong result");
+        }
+    }
+}
+
+struct Item {
+    int number;
+    double value;
+    std::string name;
+    std::vector<std::uint16_t> parts;
+};
+
+const Item item{1, 2.0, "a name that is no small string", {1, 2, 3, 4, 5, 6, 7, 8}};
+
+std::vector<std::byte> bytes;
+
+// Out of sight: g++ 12 would follow the empty vector into its growth and warn of what cannot
+// happen.
+[[gnu::noinline]] void forget_bytes() {
+    bytes.clear();
+}
+
+void encode_items() {
+    forget_bytes();
+    Encoder encoder(bytes);
+    for (std::size_t i = 0; i < many; ++i) {
+        encode(encoder, item);
+    }
+}
+
+void decode_items() {
+    Decoder decoder(bytes);
+    for (std::size_t i = 0; i < many; ++i) {
+        if (decode<Item>(decoder).parts.size() != item.parts.size()) {
+            std::puts("a wrong result");
+        }
+    }
+}
+
+}  // namespace
+
+int main() {
+    count("submit_and_run", many, [] { submit_and_run(); });
+    count("round_trip_on_one_thread", many, [] { round_trips_on_one_thread(); });
+    count("then", many, [] { chains(); });
+
+    const auto futures = submit_and_run();
+    count("result", many, [&] {
+        for (const auto& future : futures) {
+            if (future.result() != 1) {
+                std::puts("a wrong result");
+            }
+        }
+    });
+    count("as_completed", many, [&] {
+        for (const auto& future : as_completed(futures)) {
+            static_cast<void>(future.done());
+        }
+    });
+    count("wait", many, [&] { static_cast<void>(wait(futures).done.size()); });
+
+    count("encode", many, [] { encode_items(); });
+    count("decode", many, [] { decode_items(); });
+}

@@ -1,0 +1,263 @@
+#include "support/explorer.hpp"
+
+#define BOOST_TEST_MODULE pool_model
+#include "support/model_check.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <memory>
+
+using namespace cofutures::test::explorer;
+
+// The protocol in miniature, and with faults put in, which the explorer has to find: a model in
+// which nothing can go wrong proves nothing. Whoever changes the code changes its model.
+// No co_await stands in a condition: g++ 12 makes a trap of some of them.
+
+namespace {
+
+enum class PoolFault {
+    none,
+    decides_after_the_mutex,  // submit() asks whether somebody must be woken when it has let go
+    ceases_without_looking,   // a searching drainer ceases by what it saw without the mutex
+    forgets_called_drainers,  // threads are let go while a drainer is called and not yet posted
+    never_calls_for_help,     // who takes a task leaves the others to nobody
+};
+
+/// lib/thread/thread_pool.cpp: submit, call_for_help, wake, drain, next_task, take_task, shutdown
+/// and let_threads_go. Asio is a number of posted handlers, and threads that leave when they are
+/// let go and none is left; whoever is woken after that is lost.
+///
+/// Why no task is lost: `queued > 0` implies `drainers > 0`, at every moment at which the mutex is
+/// free. submit() keeps it, as it calls a drainer unless one searches or has yet to arrive, both of
+/// which are drainers. A drainer ceases only in the critical section in which it finds the queue
+/// empty. Threads are let go only in one in which there is no drainer; so the queue is empty then,
+/// and submit() refuses from then on. What is left is speed: that more than one drainer comes when
+/// more are needed. The searching one suppresses calls, and whoever takes a task while others stay
+/// behind calls in its place.
+struct Pool {
+    Pool(Run& in, int threads, PoolFault fault_) : run(in), free(threads), fault(fault_) {}
+
+    Step<> submit() {
+        bool called = false;
+        co_await mutex.lock();
+        if (shut_down) {
+            mutex.unlock();
+            co_return;
+        }
+        if (fault != PoolFault::decides_after_the_mutex) {
+            called = needs_help(queued >= arriving) && call_for_help();
+        }
+        ++queued;
+        ++taken_in;
+        co_await filled.store(true);
+        mutex.unlock();
+        if (fault == PoolFault::decides_after_the_mutex) {
+            const bool wanted = needs_help(queued > arriving);
+            co_await mutex.lock();
+            called = wanted && call_for_help();
+            mutex.unlock();
+        }
+        co_await wake(called);
+    }
+
+    Step<> worker() {
+        for (;;) {
+            co_await run.until("waits in Asio", [this] { return posted.peek() > 0 || let_go; });
+            // Another thread may have come first.
+            const int before = posted.peek();
+            if (before == 0) {
+                if (let_go) {
+                    ++ended;
+                    co_return;
+                }
+            } else {
+                const bool took = co_await posted.compare_exchange(before, before - 1);
+                if (took) {
+                    co_await drain();
+                }
+            }
+        }
+    }
+
+    Step<> drain() {
+        bool took = co_await next_task(true);
+        while (took) {
+            ++ran;
+            took = co_await next_task(false);
+        }
+    }
+
+    Step<bool> next_task(bool arrives) {
+        co_await mutex.lock();
+        arriving -= arrives ? 1 : 0;
+        bool saw_work = false;
+        if (queued == 0 && searching == 0) {
+            ++searching;
+            mutex.unlock();
+            saw_work = co_await filled.load();  // a spin that may give up before there is work
+            co_await mutex.lock();
+            --searching;
+            if (fault == PoolFault::ceases_without_looking && !saw_work) {
+                cease();
+                mutex.unlock();
+                co_return false;
+            }
+        }
+        if (queued == 0) {
+            cease();
+            mutex.unlock();
+            co_return false;
+        }
+        --queued;
+        bool called = false;
+        if (queued == 0) {
+            co_await filled.store(false);
+        } else if (fault != PoolFault::never_calls_for_help && needs_help(queued > arriving)) {
+            called = call_for_help();
+        }
+        mutex.unlock();
+        co_await wake(called);
+        co_return true;
+    }
+
+    Step<> shutdown() {
+        co_await mutex.lock();
+        shut_down = true;
+        let_threads_go();
+        mutex.unlock();
+    }
+
+    Step<> wake(bool called) {
+        if (called) {
+            co_await posted.fetch_add(1);
+        }
+    }
+
+    // All under the mutex.
+    [[nodiscard]] bool needs_help(bool too_few) const { return searching == 0 && too_few; }
+    bool call_for_help() {
+        if (free == 0) {
+            return false;
+        }
+        --free;
+        ++drainers;
+        ++arriving;
+        return true;
+    }
+    void cease() {
+        ++free;
+        --drainers;
+        let_threads_go();
+    }
+    void let_threads_go() {
+        const bool nobody = fault == PoolFault::forgets_called_drainers
+                                ? posted.peek() == 0 && queued == 0
+                                : drainers == 0;
+        let_go = let_go || (shut_down && nobody);
+    }
+
+    Run& run;
+    Mutex mutex{run};
+    int queued = 0;
+    int free;
+    int drainers = 0;
+    int arriving = 0;
+    int searching = 0;
+    bool shut_down = false;
+    bool let_go = false;
+    Atomic<bool> filled{run, "queue_filled", false};
+    Atomic<int> posted{run, "Asio's queue", 0};
+    int taken_in = 0;
+    int ran = 0;
+    int ended = 0;
+    PoolFault fault;
+};
+
+Step<> submit_two_then_shut_down(Pool& pool) {
+    co_await pool.submit();
+    co_await pool.submit();
+    co_await pool.shutdown();
+}
+
+/// Two producers and so many threads; every task that was taken in must run, and all threads end.
+Result explore_pool(int threads, int preemptions, PoolFault fault) {
+    return explore({.preemptions = preemptions}, [=](Run& run) {
+        auto pool = std::make_shared<Pool>(run, threads, fault);
+        run.spawn("owner", submit_two_then_shut_down(*pool));
+        run.spawn("producer", pool->submit());
+        run.spawn("thread 0", pool->worker());
+        if (threads == 2) {
+            run.spawn("thread 1", pool->worker());
+        }
+        run.at_end([pool] { return pool->ran == pool->taken_in; }, "a task was lost");
+        run.at_end([pool, threads] { return pool->ended == threads; }, "a thread is left");
+        run.at_end(
+            [pool] { return pool->drainers == 0 && pool->arriving == 0 && pool->searching == 0; },
+            "the counts of drainers do not come back to zero"
+        );
+    });
+}
+
+/// Two tasks that wait for each other to begin, after one that makes a thread search: if one of
+/// them stays in the queue while a thread is idle, nobody can go on.
+struct PoolOfBlockingTasks : Pool {
+    using Pool::Pool;
+
+    Step<> worker() {
+        for (;;) {
+            co_await run.until("waits in Asio", [this] { return posted.peek() > 0 || ran == 3; });
+            const int before = posted.peek();
+            if (before == 0) {
+                co_return;
+            }
+            const bool called = co_await posted.compare_exchange(before, before - 1);
+            bool took = false;
+            if (called) {
+                took = co_await next_task(true);
+            }
+            while (took) {
+                if (++ran > 1) {
+                    co_await run.until("waits for the other task", [this] { return ran == 3; });
+                }
+                took = co_await next_task(false);
+            }
+        }
+    }
+    Step<> submit_three() {
+        co_await submit();
+        co_await submit();
+        co_await submit();
+    }
+};
+
+Result explore_help(PoolFault fault) {
+    return explore({.preemptions = 2}, [=](Run& run) {
+        auto pool = std::make_shared<PoolOfBlockingTasks>(run, 2, fault);
+        run.spawn("owner", pool->submit_three());
+        run.spawn("thread 0", pool->worker());
+        run.spawn("thread 1", pool->worker());
+        run.at_end([pool] { return pool->ran == 3; }, "a task was lost");
+    });
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(pool_model)
+
+BOOST_AUTO_TEST_CASE(thread_pool_loses_no_task_and_no_thread) {
+    must_hold(explore_pool(1, 3, PoolFault::none));
+    must_hold(explore_pool(2, 2, PoolFault::none));
+}
+
+BOOST_AUTO_TEST_CASE(thread_pool_calls_a_second_thread_when_the_first_is_busy) {
+    must_hold(explore_help(PoolFault::none));
+    must_fail(explore_help(PoolFault::never_calls_for_help), "nobody can go on");
+}
+
+BOOST_AUTO_TEST_CASE(finds_faults_put_into_the_thread_pool) {
+    must_fail(explore_pool(1, 3, PoolFault::decides_after_the_mutex), "do not come back to zero");
+    must_fail(explore_pool(1, 3, PoolFault::ceases_without_looking), "a task was lost");
+    must_fail(explore_pool(2, 3, PoolFault::forgets_called_drainers), "do not come back to zero");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
