@@ -313,9 +313,8 @@ std::shared_ptr<const ProcessPool::Loss> ProcessPool::make_overrun(TaskId task) 
 }
 
 WorkerExit ProcessPool::describe(const Blame& blame) const {
-    WorkerExit exit = make_worker_exit(
-        blame.pid, blame.exit, blame.task ? entries_.at(*blame.task).name() : ""
-    );
+    WorkerExit exit =
+        make_worker_exit(blame.pid, blame.exit, blame.task ? entries_.at(*blame.task).name() : "");
     exit.attempt = blame.attempt;
     return exit;
 }

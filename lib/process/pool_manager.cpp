@@ -160,14 +160,13 @@ void ProcessPool::start_worker(WorkerId worker) {
     });
     if (decided && channel != nullptr) {
         channel->listen({
-            .received =
-                [this, kept = keep(), worker](FrameReader& reader) { received(worker, reader); },
-            .gone =
-                [this, kept = keep(), worker](const ExitStatus& status) { gone(worker, status); },
-            .output =
-                [this, kept = keep(), id = cofutures::WorkerId{worker, channel->pid()}](
-                    bool is_error, std::string_view line
-                ) { wrote({.worker = id, .is_error = is_error, .task = {}, .line = line}); },
+            .received = [this, kept = keep(), worker](FrameReader& reader
+                        ) { received(worker, reader); },
+            .gone = [this, kept = keep(), worker](const ExitStatus& status
+                    ) { gone(worker, status); },
+            .output = [this, kept = keep(), id = cofutures::WorkerId{worker, channel->pid()}](
+                          bool is_error, std::string_view line
+                      ) { wrote({.worker = id, .is_error = is_error, .task = {}, .line = line}); },
         });
     }
 }

@@ -120,11 +120,11 @@ private:
         detail::StatePtr task{};
         detail::RemoteTask* remote = nullptr;
         PoolTask traits{};
-        std::vector<std::byte> frame{};  // as long as it may have to be sent
+        std::vector<std::byte> frame{};           // as long as it may have to be sent
         std::unique_ptr<MessageBlocks> blocks{};  // that the frame refers to
-        std::uint64_t number = 0;        // on its worker's channel
-        std::int64_t pid = 0;            // of the worker that has it
-        CancelWatch* watch = nullptr;    // of a bounded pool, while the task is pending
+        std::uint64_t number = 0;                 // on its worker's channel
+        std::int64_t pid = 0;                     // of the worker that has it
+        CancelWatch* watch = nullptr;             // of a bounded pool, while the task is pending
 
         [[nodiscard]] std::string name() const;
         /// Claims the future for its end, unless a worker has it; false if it was cancelled.

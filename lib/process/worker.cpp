@@ -265,7 +265,8 @@ bool parse_descriptors(const char* word, WorkerDescriptors& descriptors) {
     {
         // A signal that a task blocks, to wait for it, must not end the process in this thread.
         const AllSignalsBlocked inherited;
-        std::thread(end_with_the_pool, descriptors.in).detach();  // lives as long as the process, and ends it
+        std::thread(end_with_the_pool, descriptors.in)
+            .detach();  // lives as long as the process, and ends it
     }
     const bool served = Worker(descriptors).serve();
     // NOLINTNEXTLINE(concurrency-mt-unsafe): as returning from main
