@@ -36,15 +36,15 @@ using cofutures::test::generous;
 using cofutures::test::LeakCheck;
 
 // Handlers without an executor are run by threads of Asio's, which stay once they were needed.
-struct SystemThreads {
+struct LeakCheckBesideAsio : LeakCheck {
     void setup() {
         Gate started;
         asio::post(asio::system_executor(), [&] { started.open(); });
         started.wait();
+        LeakCheck::setup();
     }
 };
-BOOST_TEST_GLOBAL_FIXTURE(SystemThreads);
-BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
+BOOST_TEST_GLOBAL_FIXTURE(LeakCheckBesideAsio);
 
 namespace {
 
