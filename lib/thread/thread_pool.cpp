@@ -414,9 +414,9 @@ void ThreadPool::close(bool cancel_pending) {
         const std::lock_guard lock(mutex_);
         shut_down_ = true;
         if (cancel_pending) {
-            queue_filled_.store(false, std::memory_order_relaxed);
             std::swap(cancelled, queue_);
         }
+        queue_filled_.store(true, std::memory_order_relaxed);  // who searches gives up at once
         std::swap(refused, room_waiters_);
         let_threads_go();
         ended = take_ended();

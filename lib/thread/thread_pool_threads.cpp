@@ -337,7 +337,7 @@ detail::StatePtr ThreadPool::next_task(Drainer& drainer) noexcept {
     if (std::exchange(drainer.is_arriving, false)) {
         --arriving_;
     }
-    if (queue_.empty() && searching_ == 0) {
+    if (queue_.empty() && searching_ == 0 && !shut_down_) {
         ++searching_;
         lock.unlock();
         detail::spin_until([this] { return queue_filled_.load(std::memory_order_relaxed); });

@@ -13,6 +13,8 @@
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/system_executor.hpp>
 #include <boost/asio/use_future.hpp>
 
 #include <chrono>
@@ -33,7 +35,16 @@ using cofutures::test::Gate;
 using cofutures::test::generous;
 using cofutures::test::LeakCheck;
 
-BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
+// Handlers without an executor are run by threads of Asio's, which stay once they were needed.
+struct LeakCheckBesideAsio : LeakCheck {
+    void setup() {
+        Gate started;
+        asio::post(asio::system_executor(), [&] { started.open(); });
+        started.wait();
+        LeakCheck::setup();
+    }
+};
+BOOST_TEST_GLOBAL_FIXTURE(LeakCheckBesideAsio);
 
 namespace {
 
