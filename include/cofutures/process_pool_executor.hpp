@@ -155,9 +155,9 @@ public:
     }
     template <auto fn, class... Args>
     requires detail::Submittable<decltype(fn), Args...>
-    auto submit(TaskOptions options, Args&&... args) {
+    auto submit(const TaskOptions& options, Args&&... args) {
         return enqueue_task(detail::new_task_with<detail::RemoteTasks::ConstantType<fn, Args...>>(
-            std::move(options), fn, std::forward<Args>(args)...
+            options, fn, std::forward<Args>(args)...
         ));
     }
 

@@ -64,7 +64,7 @@ constinit thread_local const ProcessPool* ProcessPool::current_ = nullptr;
 
 std::string ProcessPool::Entry::name() const {
     const TaskOptions* const options = task->options();
-    return options != nullptr && !options->name.empty() ? options->name
+    return options != nullptr && !options->name.empty() ? std::string(options->name)
                                                         : std::string(remote->descriptor().name);
 }
 

@@ -12,6 +12,8 @@
 #include <cofutures/thread_pool_executor.hpp>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -387,6 +389,50 @@ BOOST_AUTO_TEST_CASE(cannot_leave_the_process) {
     );
     context.run();
     BOOST_TEST(holds<SerializationError>(seen));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(options)
+
+// g++ 12 destroys a second time what an aggregate owns that is made inside a co_await expression.
+BOOST_AUTO_TEST_CASE(may_be_made_inside_a_co_await_expression) {
+    ThreadPoolExecutor pool(1);
+    asio::io_context context;
+    int sum = 0;
+    asio::co_spawn(
+        context,
+        [&]() -> asio::awaitable<void> {
+            for (int i = 0; i < 10; ++i) {
+                sum += co_await pool.submit(
+                    TaskOptions{.priority = i, .name = "a name too long for the string's own room"},
+                    [](int value) { return value; },
+                    i
+                );
+                sum += co_await pool.submit({.name = "short"}, [] { return 1; });
+            }
+        },
+        asio::detached
+    );
+    context.run();
+    BOOST_TEST(sum == 45 + 10);
+}
+
+BOOST_AUTO_TEST_CASE(name_is_copied) {
+    ThreadPoolExecutor pool(1);
+    Gate started;
+    Gate release;
+    auto blocker = pool.submit([&] {
+        started.open();
+        release.wait();
+    });
+    started.wait();
+    auto name = std::make_unique<std::string>("a name that goes before the task begins");
+    auto label = pool.submit({.name = *name}, [] { return 1; });
+    name.reset();
+    release.open();
+    BOOST_TEST(label.result() == 1);
+    blocker.result();
 }
 
 BOOST_AUTO_TEST_SUITE_END()

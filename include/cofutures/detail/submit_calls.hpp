@@ -95,9 +95,9 @@ public:
     /// @python  none.
     template <class Fn, class... Args>
     requires Submittable<Fn, Args...>
-    auto submit(TaskOptions options, Fn&& fn, Args&&... args) -> Future<Value<Fn, Args...>> {
+    auto submit(const TaskOptions& options, Fn&& fn, Args&&... args) -> Future<Value<Fn, Args...>> {
         return enqueue_task(new_task_with<TaskType<Fn, Args...>>(
-            std::move(options), std::forward<Fn>(fn), std::forward<Args>(args)...
+            options, std::forward<Fn>(fn), std::forward<Args>(args)...
         ));
     }
 
@@ -115,10 +115,10 @@ public:
     }
     template <class Fn, class... Args>
     requires Submittable<Fn, Args...>
-    auto try_submit(TaskOptions options, Fn&& fn, Args&&... args)
+    auto try_submit(const TaskOptions& options, Fn&& fn, Args&&... args)
         -> std::optional<Future<Value<Fn, Args...>>> {
         return try_enqueue_task(new_task_with<TaskType<Fn, Args...>>(
-            std::move(options), std::forward<Fn>(fn), std::forward<Args>(args)...
+            options, std::forward<Fn>(fn), std::forward<Args>(args)...
         ));
     }
 
@@ -144,13 +144,13 @@ public:
         );
     }
     template <class CompletionToken, class Fn, class... Args>
-    requires(Submittable<Fn, Args...>&& boost::asio::completion_token_for<
-             CompletionToken,
-             void(std::exception_ptr, Future<Value<Fn, Args...>>)>) auto async_submit(CompletionToken&& token, TaskOptions options, Fn&& fn, Args&&... args) {
+    requires(Submittable<Fn, Args...>&& boost::asio::completion_token_for<CompletionToken, void(std::exception_ptr, Future<Value<Fn, Args...>>)>) auto async_submit(
+        CompletionToken&& token, const TaskOptions& options, Fn&& fn, Args&&... args
+    ) {
         return initiate_submit<Value<Fn, Args...>>(
             token,
             new_task_with<TaskType<Fn, Args...>>(
-                std::move(options), std::forward<Fn>(fn), std::forward<Args>(args)...
+                options, std::forward<Fn>(fn), std::forward<Args>(args)...
             )
         );
     }

@@ -170,16 +170,19 @@ template <class TaskType>
 class TaskWithOptions final : public TaskType {
 public:
     template <class... A>
-    explicit TaskWithOptions(TaskOptions options, A&&... args)
-        : TaskType(std::forward<A>(args)...), options_(std::move(options)) {}
+    explicit TaskWithOptions(const TaskOptions& options, A&&... args)
+        : TaskType(std::forward<A>(args)...), name_(options.name), options_(options) {
+        options_.name = name_;
+    }
 
     [[nodiscard]] const TaskOptions* options() const noexcept override { return &options_; }
     [[nodiscard]] std::string label() const override {
-        return options_.name.empty() ? TaskType::label() : options_.name;
+        return name_.empty() ? TaskType::label() : name_;
     }
 
 private:
-    const TaskOptions options_;
+    const std::string name_;
+    TaskOptions options_;
 };
 
 /// Throws std::invalid_argument for options that make no sense.
@@ -190,9 +193,10 @@ boost::intrusive_ptr<TaskType> new_task(A&&... args) {
     return boost::intrusive_ptr<TaskType>(new TaskType(std::forward<A>(args)...));
 }
 template <class TaskType, class... A>
-boost::intrusive_ptr<TaskWithOptions<TaskType>> new_task_with(TaskOptions&& options, A&&... args) {
+boost::intrusive_ptr<TaskWithOptions<TaskType>>
+new_task_with(const TaskOptions& options, A&&... args) {
     check(options);
-    return new_task<TaskWithOptions<TaskType>>(std::move(options), std::forward<A>(args)...);
+    return new_task<TaskWithOptions<TaskType>>(options, std::forward<A>(args)...);
 }
 
 /// Calls that stay in this process: the types of their tasks and of their futures' values.
