@@ -34,7 +34,7 @@ class ProcessPool;
 /// freeze_support(). Tasks and results travel over Asio pipes of their own, so a task may use the
 /// standard streams.
 ///
-/// @code{.cpp} run main
+/// @code{.cpp} run
 /// bool is_even(long n) { return n % 2 == 0; }
 ///
 /// int main(int argc, char** argv) {

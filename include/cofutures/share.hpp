@@ -22,7 +22,7 @@ namespace cofutures {
 /// each worker, however many calls it is an argument of. In this process nothing is copied at all.
 /// A function that takes a `const T&` or a `T` can be called with it:
 ///
-/// @code{.cpp} run main
+/// @code{.cpp} run
 /// long sum(const std::vector<long>& table, std::size_t first, std::size_t last) {
 ///     return std::accumulate(table.begin() + first, table.begin() + last, 0L);
 /// }

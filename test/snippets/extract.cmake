@@ -39,10 +39,20 @@ function(write_if_different path text)
     file(WRITE "${path}" "${text}")
 endfunction()
 
-# The program for a sample: itself if it has a main, else one around it.
+# The program for a sample: itself if it has a main, with what it leaves out included, else one
+# around it.
 function(make_program code document line result)
     set(begin "#line ${line} \"${document}\"\n")
     if(code MATCHES "(^|\n)(int|auto) main\\(")
+        if(NOT code MATCHES "^#include")
+            string(
+                PREPEND
+                begin
+                "#include <cofutures/cofutures.hpp>\n"
+                "#include <cassert>\n"
+                "#include <numeric>\n"
+            )
+        endif()
         set(${result} "${begin}${code}" PARENT_SCOPE)
         return()
     endif()

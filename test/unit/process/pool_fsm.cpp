@@ -147,21 +147,6 @@ BOOST_AUTO_TEST_CASE(one_task_lives_from_spawn_to_finish) {
     BOOST_TEST(!fsm.is_broken());
 }
 
-BOOST_AUTO_TEST_CASE(a_worker_runs_the_first_of_its_tasks) {
-    PoolFsm fsm({.max_workers = 1, .window = 2});
-    PoolActions todo;
-    BOOST_TEST(!fsm.running_task(1));
-    fsm.submitted(5, todo);
-    fsm.submitted(6, todo);
-    fsm.worker_started(1, 100, todo);
-    fsm.worker_ready(1, todo);
-    BOOST_TEST((fsm.running_task(1) == 5U));
-    fsm.task_finished(1, 5, todo);
-    BOOST_TEST((fsm.running_task(1) == 6U));
-    fsm.task_finished(1, 6, todo);
-    BOOST_TEST(!fsm.running_task(1));
-}
-
 BOOST_AUTO_TEST_CASE(workers_start_one_for_each_waiting_task_up_to_the_limit) {
     PoolFsm fsm({.max_workers = 2});
     PoolActions out;
