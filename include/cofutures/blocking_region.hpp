@@ -15,6 +15,7 @@ class WorkerContext;
 /// that its queue moves. Waits of this library do that by themselves.
 ///
 /// @code{.cpp} run
+/// #include <future>
 /// cofutures::ThreadPoolExecutor pool({.max_workers = 1, .max_extra_threads = 1});
 /// std::promise<int> number;
 /// auto doubled = pool.submit([&] {

@@ -70,12 +70,10 @@ public:
         }
         text += label(*caller_);
         for (auto it = path_.rbegin(); it != path_.rend(); ++it) {
-            text += ", which waits for " + label(**it);
+            text += ", which waits for " + *it;
         }
         return text;
     }
-
-    void found(const WorkerContext& worker) { path_.push_back(&worker); }
 
 private:
     bool is_stuck_at_its_place(const StateBase& future) {
@@ -84,7 +82,7 @@ private:
             return false;  // a promise, or work that is nobody's here: it may end at any time
         }
         if (const WorkerContext* worker = place->worker()) {
-            return is_stuck(*worker);
+            return is_stuck(*worker, &future);
         }
         const auto& pool = static_cast<const TaskPool&>(*place);
         if (pool.needs_this_thread()) {
@@ -96,9 +94,13 @@ private:
                });
     }
 
-    bool is_stuck(const WorkerContext& worker) {
+    /// @param task  What the worker runs that is waited for; null for whatever it runs.
+    bool is_stuck(const WorkerContext& worker, const StateBase* task = nullptr) {
         if (&worker == caller_) {
-            found(worker);
+            if (task != nullptr && task != worker.task_) {
+                path_.push_back(label(worker));  // which it runs in place, and so waits for
+            }
+            path_.push_back(task == nullptr ? label(worker) : label(*task));
             return true;
         }
         // One that is being looked at already is on another way to the caller, or on none.
@@ -109,19 +111,20 @@ private:
             return false;
         }
         known_stuck_.insert(&worker);
-        found(worker);
+        path_.push_back(task == nullptr ? label(worker) : label(*task));
         return true;
     }
 
+    static std::string label(const StateBase& task) { return '"' + task.label() + '"'; }
     static std::string label(const WorkerContext& worker) {
         return worker.task_ == nullptr ? std::string(worker.pool().worker_label())
-                                       : '"' + worker.task_->label() + '"';
+                                       : label(*worker.task_);
     }
 
     const WorkerContext* const caller_;
     std::set<const WorkerContext*> visited_;
     std::set<const WorkerContext*> known_stuck_;
-    std::vector<const WorkerContext*> path_;  // from the caller back to what it waits for
+    std::vector<std::string> path_;  // from the caller back to what it waits for
 };
 
 WorkerContext::WorkerContext(TaskPool& pool, std::string name, bool substitute)

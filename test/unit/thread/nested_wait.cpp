@@ -135,6 +135,29 @@ BOOST_AUTO_TEST_CASE(a_cycle_over_two_pools_is_found_and_names_its_tasks) {
     BOOST_CHECK_THROW(b.result(generous), DeadlockError);
 }
 
+BOOST_AUTO_TEST_CASE(a_cycle_through_a_task_that_runs_in_place_names_both) {
+    ThreadPoolExecutor pool(1);
+    Promise<void> submitted;
+    Future<int> a;
+    Future<int> b;
+    a = pool.submit({.name = "a"}, [&] {
+        submitted.get_future().wait();
+        return b.result();
+    });
+    b = pool.submit({.name = "b"}, [&] { return a.result(); });
+    submitted.set_result();
+    try {
+        a.result(generous);
+        BOOST_FAIL("it cannot return");
+    } catch (const DeadlockError& error) {
+        BOOST_TEST(
+            error.what() ==
+            std::string("the wait would never end: \"b\", which waits for \"a\", which waits for "
+                        "\"b\"")
+        );
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_task_that_no_thread_is_left_for_closes_a_cycle) {
     ThreadPoolExecutor one(1);
     ThreadPoolExecutor two(1);
