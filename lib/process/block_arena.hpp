@@ -33,12 +33,13 @@ public:
     /// Bytes that messages hold now.
     [[nodiscard]] std::uint64_t in_use() const;
 
+    // More waits in messages than in shared memory, if it comes to that.
+    static constexpr std::uint64_t limit = std::uint64_t{8} << 30;
+
 private:
     friend class MessageBlocks;
     friend class SharedCopy;
 
-    // More waits in messages than in shared memory, if it comes to that.
-    static constexpr std::uint64_t limit = std::uint64_t{8} << 30;
     // Recycled memory is what makes sharing worth while.
     static constexpr std::uint64_t kept_free = std::uint64_t{256} << 20;
 

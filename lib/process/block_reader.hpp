@@ -49,9 +49,10 @@ private:
 class BlockReader final : public detail::BlockSource {
 public:
     /// @param memory  Null: there are no blocks.
-    /// @param shared  Null: there are no shared values.
-    explicit BlockReader(SharedMemory* memory, SharedValues* shared = nullptr) noexcept
-        : memory_(memory), shared_(shared) {}
+    explicit BlockReader(SharedMemory* memory) noexcept : memory_(memory) {}
+    /// For a worker, which trusts its pool.
+    BlockReader(SharedMemory* memory, SharedValues* shared) noexcept
+        : memory_(memory), shared_(shared), trust_(Trust::full) {}
 
     std::span<const std::byte> get(std::uint64_t place, std::size_t size) override;
 
@@ -62,8 +63,11 @@ public:
     ) override;
 
 private:
+    enum class Trust { none, full };
+
     SharedMemory* const memory_;
-    SharedValues* const shared_;
+    SharedValues* const shared_ = nullptr;
+    const Trust trust_ = Trust::none;
     std::uint64_t read_ = 0;
 };
 

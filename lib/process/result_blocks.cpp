@@ -85,6 +85,7 @@ ResultMemory::ResultMemory() {
             make_error_code(boost::system::errc::not_enough_memory), "making memory to share"
         );
     }
+    memory_.extend(ResultBlocks::limit);
     counter_ = counter_of(memory_);
 }
 

@@ -25,6 +25,8 @@ namespace cofutures::process {
 /// @thread_safety Distinct objects: safe. Shared objects: unsafe.
 class ResultBlocks final : public detail::BlockStore {
 public:
+    static constexpr std::uint64_t limit = std::uint64_t{4} << 30;
+
     /// @param memory  Made by a ResultMemory; must outlive this object.
     /// @throws SerializationError  if it was not.
     explicit ResultBlocks(SharedMemory& memory);
@@ -43,7 +45,6 @@ private:
         std::vector<std::uint64_t> places;
     };
 
-    static constexpr std::uint64_t limit = std::uint64_t{4} << 30;
     static constexpr std::uint64_t kept_free = std::uint64_t{128} << 20;
 
     void take_back_read();

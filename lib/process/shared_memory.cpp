@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace cofutures::process {
 
@@ -25,13 +26,16 @@ struct Mappable {
     }
 };
 
+[[noreturn]] void throw_last_error(const char* what) {
+    throw boost::system::system_error(
+        boost::system::error_code(errno, boost::system::system_category()), what
+    );
+}
+
 FileDescriptor make_file() {
     FileDescriptor file(memfd_create("cofutures-data", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (file.get() < 0 || fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
-        throw boost::system::system_error(
-            boost::system::error_code(errno, boost::system::system_category()),
-            "making memory to share with workers"
-        );
+        throw_last_error("making memory to share with workers");
     }
     return file;
 }
@@ -41,11 +45,34 @@ FileDescriptor make_file() {
 SharedMemory::SharedMemory() : file_(make_file()) {}
 
 std::uint64_t SharedMemory::size() const noexcept {
+    constexpr std::uint64_t block = 512;  // whatever the file system's may be
     struct stat status {};
-    return fstat(file_.get(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+    return fstat(file_.get(), &status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * block
+                                            : 0;
+}
+
+void SharedMemory::extend(std::uint64_t length) {
+    if (ftruncate(file_.get(), static_cast<off_t>(length)) != 0) {
+        throw_last_error("making memory to share larger");
+    }
+}
+
+bool SharedMemory::detach(std::uint64_t length) {
+    const std::lock_guard lock(mutex_);
+    if (!try_map(length)) {
+        return false;
+    }
+    length_ = length;
+    file_ = FileDescriptor();
+    return true;
 }
 
 bool SharedMemory::provide(std::uint64_t offset, std::uint64_t size) noexcept {
+    if (file_.get() < 0) {
+        const std::lock_guard lock(mutex_);
+        auto* const first = static_cast<std::byte*>(maps_.back().get_address()) + offset;
+        return madvise(first, size, MADV_POPULATE_WRITE) == 0;
+    }
     int result = 0;
     do {
         result = fallocate(file_.get(), 0, static_cast<off_t>(offset), static_cast<off_t>(size));
@@ -55,6 +82,12 @@ bool SharedMemory::provide(std::uint64_t offset, std::uint64_t size) noexcept {
 
 void SharedMemory::give_back(std::uint64_t offset, std::uint64_t size) noexcept {
     // If it fails the memory stays where it is: no harm but its cost.
+    if (file_.get() < 0) {
+        const std::lock_guard lock(mutex_);
+        auto* const first = static_cast<std::byte*>(maps_.back().get_address()) + offset;
+        static_cast<void>(madvise(first, size, MADV_REMOVE));
+        return;
+    }
     static_cast<void>(fallocate(
         file_.get(),
         FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -66,17 +99,25 @@ void SharedMemory::give_back(std::uint64_t offset, std::uint64_t size) noexcept 
 std::span<std::byte> SharedMemory::view(std::uint64_t offset, std::uint64_t size) {
     const std::lock_guard lock(mutex_);
     const std::uint64_t end = offset + size;
-    if (end < offset || (end > known_size_ && end > (known_size_ = this->size()))) {
+    if (end < offset || (end > length_ && !has_grown_to(end))) {
         throw SerializationError("shared memory has no such range");
     }
     if (maps_.empty() || maps_.back().get_size() < end) {
-        // More than there is yet, so that growing costs few maps.
-        if (!try_map(std::bit_ceil(known_size_)) && !try_map(known_size_)) {
+        // More than is asked for, so that growing costs few maps.
+        if (!try_map(std::bit_ceil(end)) && !try_map(end)) {
             throw SerializationError("shared memory cannot be mapped: no room among the addresses");
         }
     }
     auto* const first = static_cast<std::byte*>(maps_.back().get_address());
     return {first + offset, static_cast<std::size_t>(size)};
+}
+
+bool SharedMemory::has_grown_to(std::uint64_t end) noexcept {
+    struct stat status {};
+    if (fstat(file_.get(), &status) == 0) {
+        length_ = static_cast<std::uint64_t>(status.st_size);
+    }
+    return end <= length_;
 }
 
 bool SharedMemory::try_map(std::uint64_t size) {

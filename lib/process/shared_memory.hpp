@@ -27,10 +27,21 @@ public:
 
     [[nodiscard]] int descriptor() const noexcept { return file_.get(); }
 
-    /// How long the file is: no view can be longer.
+    /// How many bytes have memory behind them. Not to be asked when detached.
     [[nodiscard]] std::uint64_t size() const noexcept;
 
-    /// Puts memory behind a range of the file, which grows as needed.
+    /// Makes the file so long; no memory is put behind it.
+    ///
+    /// @throws boost::system::system_error  if the system does not allow it.
+    void extend(std::uint64_t length);
+
+    /// Maps so many bytes, however long the file is by now, and lets go of the descriptor. For who
+    /// trusts the process that made the file: views are not compared with its length any more.
+    ///
+    /// @returns False, and it is not detached, if there is no room among the addresses.
+    bool detach(std::uint64_t length);
+
+    /// Puts memory behind a range of the file, which grows as needed unless this is detached.
     ///
     /// @returns False if the system has none. That is known now, and not when it is written to.
     [[nodiscard]] bool provide(std::uint64_t offset, std::uint64_t size) noexcept;
@@ -45,11 +56,12 @@ public:
     [[nodiscard]] std::span<std::byte> view(std::uint64_t offset, std::uint64_t size);
 
 private:
+    bool has_grown_to(std::uint64_t end) noexcept;
     bool try_map(std::uint64_t size);
 
     FileDescriptor file_;
-    std::mutex mutex_;  // guards what follows
-    std::uint64_t known_size_ = 0;
+    std::mutex mutex_;          // guards what follows
+    std::uint64_t length_ = 0;  // of the file, as far as that is known
     // Each from the file's beginning. Views of the smaller ones may be in use.
     std::vector<boost::interprocess::mapped_region> maps_;
 };

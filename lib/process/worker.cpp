@@ -3,6 +3,7 @@
 #include <cofutures/codec.hpp>
 #include <cofutures/freeze_support.hpp>
 
+#include "process/block_arena.hpp"
 #include "process/block_reader.hpp"
 #include "process/claim_table.hpp"
 #include "process/exception_codec.hpp"
@@ -55,9 +56,12 @@ public:
           claims_(ClaimTable::open(FileDescriptor(descriptors.claims))) {
         if (descriptors.arguments >= 0) {
             argument_memory_.emplace(FileDescriptor(descriptors.arguments));
+            // A task that looks finds no descriptors, unless addresses are too few to do without.
+            argument_memory_->detach(BlockArena::limit);
         }
         if (descriptors.results >= 0) {
             result_memory_.emplace(FileDescriptor(descriptors.results));
+            result_memory_->detach(ResultBlocks::limit);
             results_.emplace(*result_memory_);
         }
     }

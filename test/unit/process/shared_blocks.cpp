@@ -190,6 +190,40 @@ BOOST_AUTO_TEST_CASE(blocks_of_an_answer_that_was_given_up_are_free_at_once) {
     BOOST_TEST(*worker.put(pattern(1000, 2)) == *place);
 }
 
+BOOST_AUTO_TEST_CASE(worker_needs_no_descriptor) {
+    const auto arena = BlockArena::make();
+    ResultMemory pool;
+    auto arguments = twin_of(arena->descriptor());
+    auto results = twin_of(pool.memory().descriptor());
+    BOOST_REQUIRE((arguments.detach(BlockArena::limit) && results.detach(ResultBlocks::limit)));
+    BOOST_TEST(arguments.descriptor() == -1);
+    BOOST_TEST(results.descriptor() == -1);
+    ResultBlocks worker(results);
+    SharedValues values;
+    MessageBlocks blocks(arena);
+    for (int i = 0; i < 6; ++i) {
+        const Bytes bytes = pattern(std::size_t{1} << (17 + i), i);
+        const auto there = blocks.put(bytes);
+        BOOST_REQUIRE(there.has_value());
+        BOOST_TEST(holds(BlockReader(&arguments, &values).get(*there, bytes.size()), bytes));
+        const auto back = worker.put(bytes);
+        BOOST_REQUIRE(back.has_value());
+        BOOST_TEST(holds(BlockReader(&pool.memory()).get(*back, bytes.size()), bytes));
+        worker.answered();
+        pool.answer_was_read();
+    }
+    BOOST_CHECK_THROW(static_cast<void>(arguments.view(BlockArena::limit, 1)), SerializationError);
+}
+
+BOOST_AUTO_TEST_CASE(memory_that_was_never_written_is_not_read) {
+    ResultMemory pool;
+    // A worker that names a part of the file where it has put nothing.
+    BOOST_CHECK_THROW(
+        BlockReader(&pool.memory()).get(RangeAllocator::unit, std::size_t{1} << 30),
+        SerializationError
+    );
+}
+
 BOOST_AUTO_TEST_CASE(counter_is_never_given_out) {
     ResultMemory pool;
     auto twin = twin_of(pool.memory().descriptor());
