@@ -71,8 +71,8 @@ std::string take(PoolActions& actions) {
 constexpr std::chrono::nanoseconds slow = 1s;
 constexpr std::chrono::nanoseconds quick = 10us;
 
-constexpr ExitStatus exited_normally{.exit_code = 0, .signal = {}};
-constexpr ExitStatus killed_by_9{.exit_code = {}, .signal = 9};
+const ExitStatus exited_normally{.exit_code = 0, .signal = {}};
+const ExitStatus killed_by_9{.exit_code = {}, .signal = 9};
 
 // A pool with workers 1 to `workers`, all idle, the highest number idle for the shortest time.
 struct IdlePool {
