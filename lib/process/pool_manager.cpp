@@ -68,6 +68,7 @@ void ProcessPool::leave() {
     if (const auto presence = presence_.lock()) {
         presence->end();
     }
+    let_executor_go();
     finish();
 }
 
@@ -86,6 +87,7 @@ void ProcessPool::end_channels() noexcept {
     if (presence != nullptr) {
         presence->end();
     }
+    let_executor_go();
     finish();
 }
 
@@ -107,6 +109,8 @@ void ProcessPool::context_gone() noexcept {
     for (const auto& [worker, connection] : left) {
         connection.channel->end();
     }
+    left.clear();
+    let_executor_go();
     give_up(nullptr);
 }
 

@@ -69,7 +69,7 @@ std::string ProcessPool::Entry::name() const {
 }
 
 ProcessPool::ProcessPool(Config config)
-    : config_(complete(std::move(config))), executor_(make_executor()), fsm_(config_.decisions) {}
+    : config_(complete(std::move(config))), fsm_(config_.decisions) {}
 
 ProcessPool::~ProcessPool() {
     BOOST_ASSERT_MSG(entries_.empty(), "the executor shuts down before it lets go of the pool");
@@ -81,16 +81,37 @@ ProcessPool::~ProcessPool() {
     }
 }
 
-boost::asio::any_io_executor ProcessPool::make_executor() {
-    if (config_.executor) {
-        return strand_.emplace(*config_.executor);
+// Under the mutex, before anything waits on it.
+void ProcessPool::make_executor() {
+    if (executor_) {
+        return;
     }
-    return io_.emplace(1).get_executor();
+    if (config_.executor) {
+        const std::lock_guard lock(strand_mutex_);
+        executor_ = strand_.emplace(*config_.executor);
+    } else {
+        executor_ = io_.emplace(1).get_executor();
+    }
+}
+
+void ProcessPool::let_executor_go() noexcept {
+    if (io_) {
+        return;
+    }
+    boost::asio::any_io_executor executor;  // to be destroyed without the mutexes
+    std::optional<boost::asio::strand<boost::asio::any_io_executor>> strand;
+    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock_strand(strand_mutex_);
+    executor.swap(executor_);
+    strand.swap(strand_);
 }
 
 bool ProcessPool::runs_this_thread() const noexcept {
-    return current_ == this || (strand_ && strand_->running_in_this_thread()) ||
-           (config_.runs_executor && config_.runs_executor());
+    const auto on_strand = [this] {
+        const std::lock_guard lock(strand_mutex_);
+        return strand_ && strand_->running_in_this_thread();
+    };
+    return current_ == this || on_strand() || (config_.runs_executor && config_.runs_executor());
 }
 
 // --- submitting ---------------------------------------------------------------------------------
@@ -291,6 +312,7 @@ void ProcessPool::start() {
     if (started_) {
         return;
     }
+    make_executor();
     auto presence = presence_.lock();
     if (presence == nullptr) {  // else it is there since no thread could be started
         presence = Presence::begin(*this);

@@ -173,7 +173,9 @@ private:
     void fail_unencodable(const Entry& entry, std::exception_ptr error);
     [[nodiscard]] bool has_room() const;
     void require_open() const;
-    boost::asio::any_io_executor make_executor();
+    void make_executor();
+    /// A strand must not outlive the caller's context.
+    void let_executor_go() noexcept;
     void start();
     /// For what waits on the executor. On the pool's own it must not keep the pool: nobody might
     /// be left to run it.
@@ -243,8 +245,8 @@ private:
 
     const Config config_;
     std::optional<boost::asio::io_context> io_;  // none with the caller's executor
-    std::optional<boost::asio::strand<boost::asio::any_io_executor>> strand_;  // of the caller's
-    const boost::asio::any_io_executor executor_;  // io_'s, or the strand
+    // io_'s, or the strand while there is one. Written under mutex_.
+    boost::asio::any_io_executor executor_;
     ManagerPlace place_{*this};
 
     mutable std::mutex mutex_;  // guards the block that follows
@@ -264,6 +266,10 @@ private:
 
     Promise<void> finished_;
     std::atomic<bool> is_finished_ = false;
+
+    // On the caller's executor, while the pool stays there.
+    mutable std::mutex strand_mutex_;  // guards strand_; innermost
+    std::optional<boost::asio::strand<boost::asio::any_io_executor>> strand_;
 
     std::mutex join_mutex_;  // held while the manager is joined; never taken under mutex_
 };
