@@ -24,7 +24,9 @@ std::vector<std::byte> read_and_write(std::span<const std::byte> stream, std::si
             stream = stream.subspan(part.size());
             reader.feed(part);
             while (const auto frame = reader.next()) {
+                const std::size_t opened = again.size();
                 append_frame(again, frame->kind, frame->task_id, {frame->payload});
+                set_run_time(again, opened, frame->run_time);
             }
         }
     } catch (const SerializationError&) {
