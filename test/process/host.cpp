@@ -4,6 +4,7 @@
 #define BOOST_TEST_NO_MAIN
 #include "process/pool_test.hpp"
 #include "support/leak_check.hpp"
+#include "support/sanitizer.hpp"
 
 #include <atomic>
 #include <cstdlib>
@@ -53,15 +54,6 @@ std::string use_a_pool() {
     pool.shutdown();
     return pool.worker_pids().empty() ? "" : "a worker is left";
 }
-
-// The sanitizer that looks whether an object is of its type needs a pipe to do so.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool sanitizer_needs_descriptors = true;
-#elif defined(__has_feature)
-constexpr bool sanitizer_needs_descriptors = __has_feature(address_sanitizer);
-#else
-constexpr bool sanitizer_needs_descriptors = false;
-#endif
 
 /// Leaves the process three descriptors: one pipe, but not two.
 class FewDescriptors {
@@ -245,7 +237,7 @@ BOOST_AUTO_TEST_CASE(works_where_the_standard_streams_are_closed) {
 
 BOOST_AUTO_TEST_CASE(
     a_pool_without_descriptors_left_is_broken_and_says_why,
-    *boost::unit_test::enable_if<!sanitizer_needs_descriptors>()
+    *boost::unit_test::enable_if<!address_sanitizer>()  // needs a pipe of its own
 ) {
     const std::string problem = in_another_host([]() -> std::string {
         ProcessPoolExecutor pool(1);
@@ -270,7 +262,7 @@ BOOST_AUTO_TEST_CASE(
 
 BOOST_AUTO_TEST_CASE(
     a_pool_goes_on_with_the_workers_that_it_could_start,
-    *boost::unit_test::enable_if<!sanitizer_needs_descriptors>()
+    *boost::unit_test::enable_if<!address_sanitizer>()  // needs a pipe of its own
 ) {
     const std::string problem = in_another_host([]() -> std::string {
         ProcessPoolExecutor pool(4);

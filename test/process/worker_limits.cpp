@@ -4,6 +4,7 @@
 #define BOOST_TEST_NO_MAIN
 #include "process/pool_test.hpp"
 #include "support/leak_check.hpp"
+#include "support/sanitizer.hpp"
 
 #include <cerrno>
 #include <csignal>
@@ -23,15 +24,6 @@ using namespace std::chrono_literals;
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitizer_needs_much = true;
-#elif defined(__has_feature)
-constexpr bool sanitizer_needs_much =
-    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool sanitizer_needs_much = false;
-#endif
 
 std::size_t allocate(std::size_t bytes) {
     const std::vector<char> memory(bytes, 'x');
@@ -91,7 +83,7 @@ BOOST_AUTO_TEST_SUITE(worker_limits)
 
 BOOST_AUTO_TEST_CASE(
     a_task_that_wants_more_memory_than_allowed_gets_bad_alloc,
-    *boost::unit_test::enable_if<!sanitizer_needs_much>()
+    *boost::unit_test::enable_if<!sanitized>()
 ) {
     ProcessPoolExecutor pool({.max_workers = 1, .limits = {.address_space = 1U << 30}});
     auto much = pool.submit(allocate, std::size_t{2} << 30);
@@ -110,7 +102,7 @@ BOOST_AUTO_TEST_CASE(a_task_that_computes_too_long_ends_its_worker_and_the_error
 
 BOOST_AUTO_TEST_CASE(
     a_task_runs_out_of_descriptors_and_the_worker_goes_on,
-    *boost::unit_test::enable_if<!sanitizer_needs_much>()
+    *boost::unit_test::enable_if<!sanitized>()
 ) {
     ProcessPoolExecutor pool({.max_workers = 1, .limits = {.open_files = 20}});
     for (int i = 0; i < 2; ++i) {

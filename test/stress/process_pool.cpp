@@ -4,6 +4,7 @@
 #define BOOST_TEST_NO_MAIN
 #include "process/pool_test.hpp"
 #include "support/leak_check.hpp"
+#include "support/rounds.hpp"
 #include "support/seed.hpp"
 
 #include <atomic>
@@ -100,7 +101,7 @@ BOOST_AUTO_TEST_CASE(books_balance_when_eight_threads_submit) {
 
 BOOST_AUTO_TEST_CASE(books_balance_when_submitting_races_shutdown) {
     std::minstd_rand random(seed());
-    for (int round = 0; round < 30; ++round) {
+    for (int round = 0; round < rounds(30); ++round) {
         Books books;
         race(books, 100'000, [&](ProcessPoolExecutor& pool) {
             const int wanted = static_cast<int>(random() % 500);
@@ -131,7 +132,7 @@ BOOST_AUTO_TEST_CASE(books_balance_when_submitting_races_shutdown) {
 
 BOOST_AUTO_TEST_CASE(books_balance_when_a_worker_is_killed) {
     std::minstd_rand random(seed());
-    for (int round = 0; round < 20; ++round) {
+    for (int round = 0; round < rounds(20); ++round) {
         Books books;
         race(books, 100'000, [&](ProcessPoolExecutor& pool) {
             const int wanted = 1 + static_cast<int>(random() % 300);
@@ -150,7 +151,7 @@ BOOST_AUTO_TEST_CASE(books_balance_when_a_worker_is_killed) {
 // priorities, wait for room, and cancel some: the pool's own books must agree with the callers'.
 BOOST_AUTO_TEST_CASE(books_balance_when_workers_are_killed_and_replaced) {
     std::minstd_rand random(seed());
-    constexpr int tasks_per_thread = 1500;
+    constexpr int tasks_per_thread = sanitized ? 500 : 1500;
     constexpr int threads = 4;
     std::atomic<std::uint64_t> returned{0};
     std::atomic<std::uint64_t> failed{0};
@@ -221,7 +222,7 @@ BOOST_AUTO_TEST_CASE(books_balance_when_workers_are_killed_and_replaced) {
 
 BOOST_AUTO_TEST_CASE(two_hundred_pools_leave_nothing_behind) {
     const Holdings before = Holdings::now();
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < rounds(200); ++i) {
         ProcessPoolExecutor pool(2);
         auto future = pool.submit(twice, i);
         if (i % 3 == 0) {

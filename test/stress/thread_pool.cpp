@@ -9,6 +9,7 @@
 #include "support/crew.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
+#include "support/rounds.hpp"
 #include "support/seed.hpp"
 
 #include <boost/asio/post.hpp>
@@ -16,7 +17,6 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,8 +40,7 @@ BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 namespace {
 
 long rounds() {
-    const auto& suite = boost::unit_test::framework::master_test_suite();
-    return suite.argc > 1 ? std::strtol(suite.argv[suite.argc - 1], nullptr, 10) : 200;
+    return test::rounds(200);
 }
 
 std::minstd_rand& dice() {

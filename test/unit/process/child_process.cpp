@@ -8,6 +8,8 @@
 #include <boost/system/system_error.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include "support/sanitizer.hpp"
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -269,16 +271,6 @@ int main(int argc, char** argv) {
 namespace {
 
 constexpr std::chrono::seconds patience{30};
-
-// Such a program maps more address space than any limit of a test leaves.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitizer_needs_much_memory = true;
-#elif defined(__has_feature)
-constexpr bool sanitizer_needs_much_memory =
-    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool sanitizer_needs_much_memory = false;
-#endif
 
 // What every case must leave as it was.
 struct CleanProcess {
@@ -605,7 +597,7 @@ BOOST_AUTO_TEST_CASE(standard_streams_can_lead_elsewhere) {
 const std::vector<std::vector<std::string>> launchers{{}, {"env"}};
 
 BOOST_AUTO_TEST_CASE(
-    limits_hold_from_the_first_moment, *boost::unit_test::enable_if<!sanitizer_needs_much_memory>()
+    limits_hold_from_the_first_moment, *boost::unit_test::enable_if<!cofutures::test::sanitized>()
 ) {
     for (const auto& launcher : launchers) {
         const std::string limits = report(
