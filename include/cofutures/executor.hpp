@@ -9,7 +9,7 @@
 #include <cofutures/detail/executor_base.hpp>
 #include <cofutures/detail/map_sink.hpp>
 #include <cofutures/detail/map_start.hpp>
-#include <cofutures/detail/remote_task.hpp>
+#include <cofutures/detail/portable_task.hpp>
 #include <cofutures/detail/submit_calls.hpp>
 
 #include <boost/asio/async_result.hpp>

@@ -5,7 +5,7 @@
 #include <cofutures/freeze_support.hpp>
 #include <cofutures/future.hpp>
 #include <cofutures/process_pool_options.hpp>
-#include <cofutures/detail/remote_task.hpp>
+#include <cofutures/detail/portable_task.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution/executor.hpp>
@@ -55,10 +55,9 @@ class ProcessPool;
 /// **Workers** start on demand, one when a call finds none idle. A worker runs one task at a time;
 /// `running()` means that it does, and what has not begun can be cancelled. Only calls that prove
 /// to take less than a fifth of a millisecond are sent ahead to a busy worker, so many as it does
-/// in a millisecond; they count as running then, some milliseconds early, twenty at most, and are
-/// taken back from a worker that does not get on. A worker inherits no descriptor but its pipes and
-/// the standard streams, leads a process group of its own, and ends when this process does, even by
-/// SIGKILL. It meets the signals of a fresh program. A process that a task leaves behind lives on
+/// in a millisecond, and are taken back from one that does not get on. A worker inherits no
+/// descriptor but its pipes and the standard streams, leads a process group of its own, and ends
+/// when this process does, even by SIGKILL. It meets the signals of a fresh program. A process that a task leaves behind lives on
 /// after a worker that ended by itself, and dies with one that is killed.
 ///
 /// **Failure.** What a task throws arrives as the same type if that is one of the standard

@@ -1,7 +1,9 @@
 #include <cofutures/detail/state_base.hpp>
 
 #include <cofutures/error.hpp>
+#include <cofutures/detail/ahead_tasks.hpp>
 #include <cofutures/detail/callback_error.hpp>
+#include <cofutures/detail/remote_task.hpp>
 
 #include "core/blocking_waiter.hpp"
 #include "core/completion_scope.hpp"
@@ -74,7 +76,7 @@ bool StateBase::change_phase(Phase from, Phase to, std::uint32_t* before) noexce
     return false;
 }
 
-bool StateBase::lock_unless_done() noexcept {
+bool StateBase::lock_unless_done() const noexcept {
     std::uint32_t word = word_.load(std::memory_order_acquire);
     for (;;) {
         if (is_final(phase_of(word))) {
@@ -97,7 +99,7 @@ void StateBase::wait_for_readers() const noexcept {
     }
 }
 
-void StateBase::unlock(std::uint32_t changed_bits) noexcept {
+void StateBase::unlock(std::uint32_t changed_bits) const noexcept {
     word_.fetch_xor(lock_bit | changed_bits, std::memory_order_release);
 }
 
@@ -210,6 +212,7 @@ void StateBase::drop_unreadable_value() noexcept {
 
 bool StateBase::cancel() noexcept {
     std::shared_ptr<TaskAccount> made_room;
+    RemoteTask::Ahead ahead;
     {
         // Counted under the lock bit: who comes to the task next waits for it, and only then may
         // the account go.
@@ -217,6 +220,12 @@ bool StateBase::cancel() noexcept {
             return cancelled();
         }
         const Unlock unlock{*this};
+        if (phase() == Phase::pending && (word_.load(std::memory_order_acquire) & ahead_bit) != 0) {
+            ahead = remote()->ahead;
+            if (!ahead.tasks->prevent(ahead.number)) {
+                return false;
+            }
+        }
         std::uint32_t before = 0;
         if (!change_phase(Phase::pending, Phase::cancelling, &before)) {
             return phase() == Phase::cancelling;
@@ -229,11 +238,57 @@ bool StateBase::cancel() noexcept {
     if (made_room != nullptr) {
         std::exchange(made_room, nullptr)->room_made();
     }
+    if (ahead.tasks != nullptr) {
+        ahead.tasks->cancelled(ahead.task);
+    }
     if (has_work()) {
         destroy_work();
     }
     publish(Phase::cancelled, false);
     return true;
+}
+
+// --- sent ahead ---------------------------------------------------------------------------------
+
+bool StateBase::send_ahead(
+    std::shared_ptr<AheadTasks> tasks, std::uint64_t number, std::uint64_t task
+) {
+    // Nobody looks at it before the bit is set.
+    remote()->ahead = {.tasks = std::move(tasks), .number = number, .task = task};
+    std::uint32_t word = word_.load(std::memory_order_relaxed);
+    while (phase_of(word) == Phase::pending) {
+        if ((word & lock_bit) != 0) {  // it may be cancelled at this moment, without the worker
+            std::this_thread::yield();
+            word = word_.load(std::memory_order_relaxed);
+        } else if (word_.compare_exchange_weak(
+                       word, word | ahead_bit, std::memory_order_acq_rel, std::memory_order_relaxed
+                   )) {
+            return true;
+        }
+    }
+    remote()->ahead = {};
+    return false;
+}
+
+void StateBase::come_back() noexcept {
+    if ((word_.load(std::memory_order_relaxed) & ahead_bit) != 0) {
+        word_.fetch_and(~ahead_bit, std::memory_order_acq_rel);
+        wait_for_readers();
+        remote()->ahead = {};
+    }
+}
+
+bool StateBase::has_begun_ahead() const noexcept {
+    if (!lock_unless_done()) {
+        return false;
+    }
+    const Unlock unlock{*this};
+    const std::uint32_t word = word_.load(std::memory_order_acquire);
+    if (phase_of(word) != Phase::pending || (word & ahead_bit) == 0) {
+        return phase_of(word) == Phase::running || phase_of(word) == Phase::completing;
+    }
+    const RemoteTask::Ahead& ahead = const_cast<StateBase*>(this)->remote()->ahead;
+    return ahead.tasks->begun(ahead.number);
 }
 
 bool StateBase::abandon(std::exception_ptr error) noexcept {
@@ -438,7 +493,8 @@ void StateBase::throw_consumed() {
 
 void StateBase::describe(std::ostream& out, std::string_view value_type) const {
     const Phase now = phase();
-    out << "<Future at " << static_cast<const void*>(this) << " state=" << name_of(now);
+    out << "<Future at " << static_cast<const void*>(this)
+        << " state=" << (running() ? "running" : name_of(now));
     if (now == Phase::returned) {
         out << " returned " << value_type;
     } else if (now == Phase::raised) {

@@ -62,6 +62,16 @@ public:
         return slots_ != nullptr && change(number, 0);
     }
 
+    /// By the pool: sees to it that the worker does not begin the task, which may have been taken
+    /// back before. False if it has begun it.
+    [[nodiscard]] bool prevent(std::uint64_t number) noexcept {
+        return take_back(number) || !begun(number);
+    }
+
+    [[nodiscard]] bool begun(std::uint64_t number) const noexcept {
+        return slots_ == nullptr || slot(number).load(std::memory_order_acquire) == 2 * number + 1;
+    }
+
 private:
     using Slot = std::atomic<std::uint64_t>;
     static_assert(Slot::is_always_lock_free, "a lock in the slot would be of one process only");

@@ -1,4 +1,5 @@
 #include "process/pool_afterwork.hpp"
+#include "process/pool_ahead.hpp"
 #include "process/pool_presence.hpp"
 #include "process/process_pool.hpp"
 
@@ -109,7 +110,9 @@ void ProcessPool::give_up(std::exception_ptr cause) noexcept {
         started = started_;
         for (auto& [id, entry] : entries) {
             unwatch(entry);
-            if (entry.claim()) {
+            const bool claimed = entry.claim();
+            entry.task->come_back();
+            if (claimed) {
                 ++books_.failed;
             } else {
                 ++books_.cancelled;
@@ -201,7 +204,7 @@ void ProcessPool::perform(PoolActions& actions, Afterwork& afterwork) {
 
 void ProcessPool::perform_send(const SendTask& action, PoolActions& actions, Afterwork& afterwork) {
     Entry& entry = entries_.at(action.task);
-    if (!entry.task->try_claim()) {  // cancelled meanwhile
+    if (!hand_over(action, entry)) {  // cancelled meanwhile
         afterwork.cancelled.emplace_back();
         afterwork.cancelled.back() = take_entry(action.task);
         ++books_.cancelled;
@@ -216,7 +219,7 @@ void ProcessPool::perform_send(const SendTask& action, PoolActions& actions, Aft
         );
     }
     entry.pid = connection.pid;
-    entry.number = connection.channel->announce_task();
+    connection.channel->announced();
     if (entry.traits.light || entry.traits.retries > 0) {
         connection.channel->enqueue(std::span<const std::byte>(entry.frame));
     } else {
@@ -225,14 +228,22 @@ void ProcessPool::perform_send(const SendTask& action, PoolActions& actions, Aft
     afterwork.to_flush.push_back(connection.channel);
 }
 
+// The task of an idle worker runs as good as at once; any other is claimed when it has run.
+bool ProcessPool::hand_over(const SendTask& action, Entry& entry) {
+    const Connection& connection = channels_.at(action.worker);
+    entry.number = connection.channel->offer_task();
+    return action.ahead ? entry.task->send_ahead(connection.ahead, entry.number, action.task)
+                        : entry.task->try_claim();
+}
+
 // The worker begins one task after the other, so those that it has not begun are the last ones. The
 // first one stays: it may be about to begin.
 void ProcessPool::perform_recall(const RecallTasks& action, PoolActions& actions) {
     const std::vector<TaskId> tasks = fsm_.tasks_of(action.worker);
-    WorkerChannel& channel = *channels_.at(action.worker).channel;
+    ClaimTable& claims = *channels_.at(action.worker).channel->claims();
     std::size_t count = 0;
     while (count + 1 < tasks.size() &&
-           channel.take_back(entries_.at(tasks[tasks.size() - 1 - count]).number)) {
+           claims.prevent(entries_.at(tasks[tasks.size() - 1 - count]).number)) {
         ++count;
     }
     fsm_.recalled(action.worker, count, actions);
@@ -256,8 +267,9 @@ void ProcessPool::perform_break(const BreakPool& action) {
 void ProcessPool::perform_end(TaskId task, std::shared_ptr<const Loss> loss, Afterwork& afterwork) {
     afterwork.ended.reserve(afterwork.ended.size() + 1);
     afterwork.cancelled.reserve(afterwork.cancelled.size() + 1);
+    const bool claimed = entries_.at(task).claim();
     Entry entry = take_entry(task);
-    if (entry.claim()) {
+    if (claimed) {
         ++books_.failed;
         afterwork.ended.push_back({std::move(entry), std::move(loss)});
     } else {
@@ -327,6 +339,7 @@ ProcessPool::Entry ProcessPool::take_entry(TaskId task) {
     Entry entry = std::move(found->second);
     entries_.erase(found);
     unwatch(entry);
+    entry.task->come_back();
     return entry;
 }
 
@@ -347,6 +360,20 @@ void ProcessPool::unwatch(Entry& entry) noexcept {
         watch != nullptr && entry.task->remove(*watch)) {
         delete watch;
     }
+}
+
+// By whoever cancelled it, before its end is known.
+void ProcessPool::ahead_cancelled(WorkerId worker, TaskId task) noexcept {
+    std::vector<Entry> cancelled;
+    decide([&](PoolActions& actions) {
+        cancelled.reserve(1);
+        // Else the worker has died or gone on meanwhile, and it was found to be cancelled.
+        if (entries_.contains(task) &&
+            (fsm_.cancelled_ahead(worker, task, actions) || fsm_.cancelled(task, actions))) {
+            cancelled.push_back(take_entry(task));
+            ++books_.cancelled;
+        }
+    });
 }
 
 // By whoever cancelled it.

@@ -18,6 +18,10 @@ using namespace std::chrono_literals;
 constexpr std::chrono::nanoseconds stall_time = 1ms;
 constexpr unsigned patient_checks = 20;
 
+// Between the oldest task of a worker and the newest, those that were taken back among them: less
+// than the numbers that a ClaimTable tells apart.
+constexpr std::size_t longest_reach = 128;
+
 // What was handed to a worker and not begun is sent again without blame, so often: the worker may
 // have died of what is in its pipe.
 constexpr int forgiven_starts = 3;
@@ -160,22 +164,33 @@ void PoolFsm::spawn_failed(WorkerId worker, std::string_view text, PoolActions& 
 }
 
 void PoolFsm::not_sent(WorkerId worker, TaskId task, PoolActions& out) {
-    Worker* found = find(worker);
-    if (found == nullptr) {
-        return;
+    take_out(worker, task, false, out);
+}
+
+bool PoolFsm::cancelled_ahead(WorkerId worker, TaskId task, PoolActions& out) {
+    return take_out(worker, task, true, out);
+}
+
+bool PoolFsm::take_out(WorkerId id, TaskId task, bool was_sent, PoolActions& out) {
+    Worker* const worker = find(id);
+    if (worker == nullptr) {
+        return false;
     }
-    const auto place = std::ranges::find(found->tasks, task, &PoolTask::id);
-    if (place == found->tasks.end()) {
-        return;
+    const auto place = std::ranges::find(worker->tasks, task, &PoolTask::id);
+    if (place == worker->tasks.end()) {
+        return false;
     }
-    found->tasks.erase(place);
-    --found->sent;
+    worker->tasks.erase(place);
+    if (!was_sent) {
+        --worker->sent;
+    }
     --handed_over_;
-    if (found->tasks.empty()) {
+    if (worker->tasks.empty()) {
         --busy_;
-        became_free(worker, *found, out);
+        became_free(id, *worker, out);
     }
     settle(out);
+    return true;
 }
 
 void PoolFsm::recalled(WorkerId worker, std::size_t count, PoolActions& out) {
@@ -285,7 +300,8 @@ bool PoolFsm::can_follow(const Worker& worker, const PoolTask& task) const {
         return false;
     }
     const PoolTask& first = worker.tasks.front();
-    return first.timeout == 0ns && worker.tasks.size() < config_.window &&
+    return worker.sent - first.number < longest_reach && first.timeout == 0ns &&
+           worker.tasks.size() < config_.window &&
            worker.tasks.size() < run_times_.window(first.kind) &&
            (first.kind == task.kind || worker.tasks.size() < run_times_.window(task.kind));
 }
@@ -306,8 +322,9 @@ PoolFsm::Worker* PoolFsm::least_loaded(const PoolTask& task, WorkerId& id) {
 }
 
 void PoolFsm::send(WorkerId id, Worker& worker, PoolActions& out) {
-    const PoolTask task = pop_task();
-    if (worker.tasks.empty()) {
+    PoolTask task = pop_task();
+    const bool ahead = !worker.tasks.empty();
+    if (!ahead) {
         std::erase(idle_, id);
         clear_timer(worker.idle_timer, out);
         ++busy_;
@@ -316,10 +333,10 @@ void PoolFsm::send(WorkerId id, Worker& worker, PoolActions& out) {
         worker.stall_checks = 0;
         worker.stall_timer = set_timer(TimerUse::stall, id, stall_time, out);
     }
+    task.number = ++worker.sent;
     worker.tasks.push_back(task);
-    ++worker.sent;
     ++handed_over_;
-    out.emplace_back(SendTask{id, task.id});
+    out.emplace_back(SendTask{id, task.id, ahead});
     if (task.timeout != 0ns) {
         worker.deadline = set_timer(TimerUse::task, id, task.timeout, out);
     }

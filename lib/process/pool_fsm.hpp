@@ -48,6 +48,7 @@ struct PoolTask {
     // The state machine's own.
     int attempt = 1;
     int false_starts = 0;
+    std::size_t number = 0;  // among those sent to its worker
 };
 
 /// Why a worker, or the whole pool, is lost.
@@ -84,6 +85,8 @@ struct SpawnWorker {
 struct SendTask {
     WorkerId worker;
     TaskId task;
+    /// The worker is busy: it begins the task after those that it has.
+    bool ahead;
 };
 /// Take back the tasks of the worker that it has not begun; answer with `recalled` at once.
 struct RecallTasks {
@@ -254,6 +257,11 @@ public:
     /// The task of a SendTask was found cancelled, and not sent.
     void not_sent(WorkerId worker, TaskId task, PoolActions& out);
 
+    /// The task, which was sent ahead to the worker, was cancelled: the worker will not begin it.
+    ///
+    /// @returns False if the worker has no such task.
+    bool cancelled_ahead(WorkerId worker, TaskId task, PoolActions& out);
+
     /// The last `count` tasks of the worker were taken back: it will not begin them.
     void recalled(WorkerId worker, std::size_t count, PoolActions& out);
 
@@ -350,6 +358,7 @@ private:
     };
 
     Worker* find(WorkerId id);
+    bool take_out(WorkerId id, TaskId task, bool was_sent, PoolActions& out);
     [[nodiscard]] bool can_follow(const Worker& worker, const PoolTask& task) const;
     Worker* least_loaded(const PoolTask& task, WorkerId& id);
     [[nodiscard]] const PoolTask& next_task() const {

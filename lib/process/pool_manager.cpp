@@ -5,6 +5,7 @@
 #include "process/image.hpp"
 #include "process/message.hpp"
 #include "process/pool_afterwork.hpp"
+#include "process/pool_ahead.hpp"
 #include "process/pool_presence.hpp"
 #include "process/process_pool.hpp"
 #include "process/resident_size.hpp"
@@ -155,9 +156,15 @@ void ProcessPool::start_worker(WorkerId worker) {
         if (channel == nullptr) {
             fsm_.spawn_failed(worker, problem, actions);
         } else {
-            channels_.emplace(worker, Connection{.channel = channel, .pid = channel->pid()});
+            channels_.emplace(
+                worker,
+                Connection{
+                    .channel = channel,
+                    .ahead = std::make_shared<Ahead>(weak_from_this(), worker, channel->claims()),
+                    .pid = channel->pid()}
+            );
             fsm_.worker_started(worker, channel->pid(), actions);
-            if (!channel->can_take_back()) {
+            if (!*channel->claims()) {
                 fsm_.send_nothing_ahead(worker);
             }
         }
@@ -238,6 +245,7 @@ void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
             channel = found->second.channel;
         }
         afterwork.flush_late = fsm_.load(worker) > few_tasks;
+        pass_over_cancelled(worker, frame.task_id, actions, afterwork);
         if (!fsm_.runs(worker, frame.task_id)) {
             // It may go on with what it has until it is killed: that must not run elsewhere too.
             fsm_.worker_misbehaved(
@@ -246,8 +254,12 @@ void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
             return;
         }
         if (fsm_.task_finished(worker, frame.task_id, frame.run_time, outgrown, actions)) {
+            const bool claimed = entries_.at(frame.task_id).claim();
             entry = take_entry(frame.task_id);
-            ++(returned ? books_.completed : books_.failed);
+            ++(!claimed ? books_.cancelled : returned ? books_.completed : books_.failed);
+            if (!claimed) {  // it says that it ran what it was kept from
+                afterwork.cancelled.push_back(std::exchange(entry, {}));
+            }
         }
     };
     if (decide(finished, afterwork) && afterwork.flush_late) {
@@ -263,6 +275,25 @@ void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {
     }
     if (results != nullptr) {
         results->answer_was_read();
+    }
+}
+
+// The worker did not begin what was cancelled, perhaps by a thread that has yet to say so here.
+// Under the mutex.
+void ProcessPool::pass_over_cancelled(
+    WorkerId worker, TaskId answered, PoolActions& actions, Afterwork& afterwork
+) {
+    if (fsm_.runs(worker, answered)) {
+        return;
+    }
+    for (const TaskId task : fsm_.tasks_of(worker)) {
+        if (task == answered || !entries_.at(task).task->is_cancelled_soon()) {
+            return;
+        }
+        fsm_.cancelled_ahead(worker, task, actions);
+        afterwork.cancelled.emplace_back();
+        afterwork.cancelled.back() = take_entry(task);
+        ++books_.cancelled;
     }
 }
 
@@ -336,7 +367,7 @@ std::size_t ProcessPool::begun_by(WorkerId worker) {
     std::vector<TaskId> tasks = fsm_.tasks_of(worker);
     const auto found = channels_.find(worker);
     while (!tasks.empty() && found != channels_.end() &&
-           found->second.channel->take_back(entries_.at(tasks.back()).number)) {
+           found->second.channel->claims()->prevent(entries_.at(tasks.back()).number)) {
         tasks.pop_back();
     }
     return tasks.size();

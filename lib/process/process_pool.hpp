@@ -113,6 +113,7 @@ public:
 
 private:
     class Afterwork;
+    class Ahead;
     class CancelWatch;
     class Presence;
 
@@ -128,7 +129,9 @@ private:
 
         [[nodiscard]] std::string name() const;
         /// Claims the future for its end, unless a worker has it; false if it was cancelled.
-        [[nodiscard]] bool claim() const noexcept { return task->running() || task->try_claim(); }
+        [[nodiscard]] bool claim() const noexcept {
+            return task->phase() == detail::Phase::running || task->try_claim();
+        }
     };
 
     /// A task that waits for room.
@@ -208,6 +211,8 @@ private:
     static void unwatch(Entry& entry) noexcept;
     Entry take_entry(TaskId task);
     void task_cancelled(TaskId task) noexcept;
+    void ahead_cancelled(WorkerId worker, TaskId task) noexcept;
+    bool hand_over(const SendTask& action, Entry& entry);
     [[nodiscard]] static std::exception_ptr broken_by(const std::exception_ptr& cause) noexcept;
     void give_up() noexcept;
     void give_up(std::exception_ptr cause) noexcept;
@@ -224,6 +229,9 @@ private:
     void handle_frames(WorkerId worker, FrameReader& reader);
     void handle_frame(WorkerId worker, const Frame& frame);
     void handle_result(WorkerId worker, const Frame& frame);
+    void pass_over_cancelled(
+        WorkerId worker, TaskId answered, PoolActions& actions, Afterwork& afterwork
+    );
     void finish(const Entry& entry, const Frame& frame, BlockReader& blocks);
     void wrote(WorkerOutput output);
     void misbehaved(WorkerId worker, const std::string& text);
@@ -233,6 +241,7 @@ private:
 
     struct Connection {
         std::shared_ptr<WorkerChannel> channel{};
+        std::shared_ptr<Ahead> ahead{};
         std::int64_t pid = 0;              // as the worker says; behind a launcher not the child's
         std::uint64_t first_resident = 0;  // bytes, before its first task
     };

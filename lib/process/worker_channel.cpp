@@ -28,7 +28,7 @@ constexpr std::size_t stderr_tail_size = std::size_t{4} * 1024;
 WorkerChannel::WorkerChannel(
     boost::asio::readable_pipe from_worker,
     boost::asio::posix::stream_descriptor to_worker,
-    ClaimTable claims,
+    std::shared_ptr<ClaimTable> claims,
     ChildProcess child
 )
     : claims_(std::move(claims)),
@@ -69,7 +69,10 @@ WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerC
     boost::asio::posix::stream_descriptor writing(executor, to_worker.write_end.get());
     to_worker.write_end.release();
     const std::shared_ptr<WorkerChannel> channel(new WorkerChannel(
-        std::move(reading), std::move(writing), std::move(claims), std::move(child)
+        std::move(reading),
+        std::move(writing),
+        std::make_shared<ClaimTable>(std::move(claims)),
+        std::move(child)
     ));
     channel->results_ = std::move(results);
     if (command.captures_output) {

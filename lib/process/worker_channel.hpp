@@ -58,20 +58,21 @@ public:
     void enqueue(std::vector<std::byte> frame);
     void enqueue(std::span<const std::byte> frame);
 
-    /// Says that the next frame to be enqueued is a task.
+    /// Says that a task is to be enqueued. It is not promised before announced().
     ///
     /// @returns  The task's number on this channel.
-    /// @thread_safety  With enqueue(), by one thread at a time.
-    std::uint64_t announce_task() noexcept {
-        claims_.offer(++tasks_);
-        return tasks_;
+    /// @thread_safety  With announced() and enqueue(), by one thread at a time.
+    std::uint64_t offer_task() noexcept {
+        claims_->offer(tasks_ + 1);
+        return tasks_ + 1;
     }
 
-    /// Takes a task back that the worker has not begun: then it will not. False if it has.
-    [[nodiscard]] bool take_back(std::uint64_t task) noexcept { return claims_.take_back(task); }
+    /// Says that the next frame to be enqueued is the task that was offered last.
+    void announced() noexcept { ++tasks_; }
 
-    /// Whether tasks can be taken back.
-    [[nodiscard]] bool can_take_back() const noexcept { return static_cast<bool>(claims_); }
+    /// What the worker has begun of its tasks. Never null; without memory if that is not known, and
+    /// nothing can be taken back.
+    [[nodiscard]] const std::shared_ptr<ClaimTable>& claims() const noexcept { return claims_; }
 
     /// Writes what was enqueued, as far as the pipe takes it at once; the rest follows by itself.
     void flush();
@@ -101,7 +102,7 @@ private:
     WorkerChannel(
         boost::asio::readable_pipe from_worker,
         boost::asio::posix::stream_descriptor to_worker,
-        ClaimTable claims,
+        std::shared_ptr<ClaimTable> claims,
         ChildProcess child
     );
 
@@ -116,7 +117,7 @@ private:
     void exited(const ExitStatus& status);
     void report_gone();
 
-    ClaimTable claims_;
+    const std::shared_ptr<ClaimTable> claims_;
     std::uint64_t tasks_ = 0;  // of whoever enqueues tasks
 
     // Used by whoever set writing_.

@@ -380,12 +380,50 @@ BOOST_AUTO_TEST_CASE(what_is_behind_a_long_task_can_be_cancelled_and_is_run_by_o
     auto other = pool.submit(pass_if, true, gate.name());
     gate.wait_for_arrivals(2);
     auto behind = pool.submit(pass_if, false, none);
-    BOOST_TEST(wait_until([&] { return !behind.running(); }));
+    BOOST_TEST(!behind.running());
     BOOST_TEST(behind.cancel());
     BOOST_TEST(pool.stats().running == 2U);
     gate.open();
     BOOST_TEST(other.result(generous) == 1);
     pool.shutdown();
+    check_sum(pool.stats());
+}
+
+BOOST_AUTO_TEST_CASE(what_was_sent_ahead_is_pending_until_a_worker_begins_it) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool({.max_workers = 1, .prefetch = 30});
+    const GateName none;
+    for (int i = 0; i < 50; ++i) {  // so that they prove to be short
+        pool.submit(pass_if, false, none).result(generous);
+    }
+    auto long_one = pool.submit(pass_if, true, gate.name());
+    std::vector<Future<int>> futures;
+    for (int i = 0; i < 60; ++i) {
+        futures.push_back(pool.submit(pass_if, false, none));
+    }
+    gate.wait_for_arrivals(1);
+    BOOST_TEST(long_one.running());
+    BOOST_TEST(!long_one.cancel());
+    for (std::size_t i = 0; i < futures.size(); ++i) {
+        BOOST_TEST(!futures[i].running());
+        if (i % 3 == 1) {
+            BOOST_TEST(futures[i].cancel());
+            BOOST_TEST(futures[i].cancelled());
+        }
+    }
+    BOOST_TEST(pool.stats().cancelled == 20U);
+    BOOST_TEST(pool.stats().running == 1U);
+    check_sum(pool.stats());
+    gate.open();
+    BOOST_TEST(long_one.result(generous) == 1);
+    for (std::size_t i = 0; i < futures.size(); ++i) {
+        if (i % 3 != 1) {
+            BOOST_TEST(futures[i].result(generous) == 1);
+        }
+    }
+    BOOST_TEST(pool.submit(pass_if, false, none).result(generous) == 1);
+    pool.shutdown();
+    BOOST_TEST(pool.stats().completed == 50U + 1U + 40U + 1U);
     check_sum(pool.stats());
 }
 

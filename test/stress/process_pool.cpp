@@ -16,6 +16,9 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 using namespace cofutures;
 using namespace cofutures::test;
 
@@ -25,6 +28,41 @@ namespace {
 
 int twice(int value) {
     return 2 * value;
+}
+
+/// A file with a byte for each task that ran.
+class Marks {
+public:
+    static constexpr int count = 500;
+
+    Marks() : path_("/tmp/cofutures-test-XXXXXX"), file_(::mkstemp(path_.data())) {
+        BOOST_REQUIRE(::ftruncate(file_, count) == 0);
+    }
+    Marks(const Marks&) = delete;
+    Marks& operator=(const Marks&) = delete;
+    ~Marks() {
+        ::close(file_);
+        ::unlink(path_.c_str());
+    }
+
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+    /// Whether the mark is there; it is not any more.
+    [[nodiscard]] bool take(int place) const {
+        char mark = 0;
+        BOOST_REQUIRE(::pread(file_, &mark, 1, place) == 1);
+        BOOST_REQUIRE(::pwrite(file_, "", 1, place) == 1);
+        return mark != 0;
+    }
+
+private:
+    std::string path_;
+    int file_;
+};
+
+int leave_mark(const std::string& path, int place) {
+    static const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    return ::pwrite(file, "x", 1, place) == 1 ? place : -1;
 }
 
 /// What became of the submissions of one or more threads.
@@ -217,6 +255,47 @@ BOOST_AUTO_TEST_CASE(books_balance_when_workers_are_killed_and_replaced) {
     BOOST_TEST(stats.completed == returned);
     BOOST_TEST(stats.failed == failed);
     BOOST_TEST(stats.cancelled == cancelled);
+    check_sum(stats);
+}
+
+// Short tasks are sent ahead, and cancelled while workers begin them: each that ran has left its
+// mark, and no other.
+BOOST_AUTO_TEST_CASE(cancelled_tasks_never_ran) {
+    const Marks marks;
+    std::minstd_rand random(seed());
+    ProcessPoolExecutor pool(2);
+    std::uint64_t cancelled = 0;
+    std::uint64_t submitted = 0;
+    for (int round = 0; round < rounds(100); ++round) {
+        std::vector<Future<int>> futures;
+        for (int i = 0; i < Marks::count; ++i) {
+            futures.push_back(pool.submit(leave_mark, marks.path(), i));
+        }
+        submitted += futures.size();
+        std::thread other([&futures, first = random() % futures.size()] {
+            for (std::size_t i = first; i < futures.size(); i += 5) {
+                futures[i].cancel();
+            }
+        });
+        for (std::size_t i = random() % futures.size(); i < futures.size(); i += 3) {
+            futures[i].cancel();
+        }
+        other.join();
+        for (std::size_t i = 0; i < futures.size(); ++i) {
+            BOOST_REQUIRE(futures[i].wait_for(generous));
+            cancelled += futures[i].cancelled() ? 1U : 0U;
+            const bool ran = marks.take(static_cast<int>(i));
+            if (ran == futures[i].cancelled()) {
+                BOOST_FAIL("task " << i << (ran ? " was cancelled and ran" : " did not run"));
+            }
+        }
+    }
+    BOOST_TEST(cancelled > 0U);
+    pool.shutdown();
+    const ExecutorStats stats = pool.stats();
+    BOOST_TEST(stats.cancelled == cancelled);
+    BOOST_TEST(stats.completed == submitted - cancelled);
+    BOOST_TEST(stats.worker_deaths == 0U);
     check_sum(stats);
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <exception>
 #include <iosfwd>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ struct TaskOptions;
 
 namespace detail {
 
+class AheadTasks;
 class RemoteTask;
 class StateBase;
 class TaskAccount;
@@ -69,8 +71,10 @@ public:
     }
     [[nodiscard]] bool done() const noexcept { return is_final(phase()); }
     [[nodiscard]] bool running() const noexcept {
-        const Phase now = phase();
-        return now == Phase::running || now == Phase::completing;
+        const std::uint32_t word = word_.load(std::memory_order_acquire);
+        const Phase now = phase_of(word);
+        return now == Phase::running || now == Phase::completing ||
+               (now == Phase::pending && (word & ahead_bit) != 0 && has_begun_ahead());
     }
     [[nodiscard]] bool cancelled() const noexcept {
         const Phase now = phase();
@@ -106,7 +110,30 @@ public:
     bool try_claim() noexcept { return change_phase(Phase::pending, Phase::running); }
 
     /// Gives back a claim on what was not begun, or is to be run again: it is pending once more.
-    void unclaim() noexcept { change_phase(Phase::running, Phase::pending); }
+    void unclaim() noexcept {
+        come_back();
+        change_phase(Phase::running, Phase::pending);
+    }
+
+    /// A pending task, which has a remote face, was offered to a worker process that is busy with
+    /// another. It stays pending until it is claimed; only if the worker has not begun it can it be
+    /// cancelled.
+    ///
+    /// @param number  What the worker and `tasks` know it by.
+    /// @param task    What the pool knows it by.
+    /// @returns  False, and nothing happens, if it was cancelled.
+    [[nodiscard]] bool
+    send_ahead(std::shared_ptr<AheadTasks> tasks, std::uint64_t number, std::uint64_t task);
+
+    /// It is sent ahead no more: whoever asks for it any more asks for its phase only.
+    void come_back() noexcept;
+
+    /// Whether it was cancelled, or is being cancelled by another thread.
+    [[nodiscard]] bool is_cancelled_soon() const noexcept {
+        wait_for_readers();
+        const Phase now = phase();
+        return now == Phase::cancelling || cancelled();
+    }
 
     /// Python's set_running_or_notify_cancel; throws InvalidStateError as it does.
     bool set_running_or_notify_cancel();
@@ -292,6 +319,7 @@ private:
     static constexpr std::uint32_t kept_bit = 0x100;     // a promise can still make a handle
     static constexpr std::uint32_t watched_bit = 0x200;  // the account is told of begin and end
     static constexpr std::uint32_t queued_bit = 0x400;   // takes up room in a bounded queue
+    static constexpr std::uint32_t ahead_bit = 0x800;    // a busy worker process may begin it
 
     [[nodiscard]] static constexpr Phase phase_of(std::uint32_t word) noexcept {
         return static_cast<Phase>(word & phase_mask);
@@ -302,14 +330,15 @@ private:
     }
 
     struct Unlock {
-        StateBase& state;
+        const StateBase& state;
         ~Unlock() { state.unlock(0); }
     };
 
     bool change_phase(Phase from, Phase to, std::uint32_t* before = nullptr) noexcept;
     void mark(Marks marks) noexcept;
-    bool lock_unless_done() noexcept;
-    void unlock(std::uint32_t changed_bits) noexcept;
+    [[nodiscard]] bool has_begun_ahead() const noexcept;
+    bool lock_unless_done() const noexcept;
+    void unlock(std::uint32_t changed_bits) const noexcept;
     WaiterList finish(Phase final_phase) noexcept;
     void finish_callbacks() noexcept;
     void drop_unreadable_value() noexcept;
@@ -318,7 +347,7 @@ private:
 
     std::atomic<std::uint32_t> references_{0};
     std::atomic<std::uint32_t> handles_{0};
-    std::atomic<std::uint32_t> word_{0};
+    mutable std::atomic<std::uint32_t> word_{0};  // who only looks may lock, too
     mutable std::atomic<bool> looked_at_{false};  // somebody has read error_
     std::atomic<const TaskPlace*> place_{nullptr};
     TaskAccount* account_ = nullptr;  // written before the task can be found, or under lock_bit

@@ -45,6 +45,20 @@ BOOST_AUTO_TEST_CASE(whoever_comes_first_has_the_task) {
     BOOST_TEST(!shared.pool.take_back(2));
 }
 
+BOOST_AUTO_TEST_CASE(a_task_is_prevented_unless_it_is_begun) {
+    Shared shared;
+    shared.pool.offer(1);
+    BOOST_TEST(!shared.pool.begun(1));
+    BOOST_TEST(shared.worker.begin(1));
+    BOOST_TEST(shared.pool.begun(1));
+    BOOST_TEST(!shared.pool.prevent(1));
+    shared.pool.offer(2);
+    BOOST_TEST(shared.pool.prevent(2));
+    BOOST_TEST(shared.pool.prevent(2));
+    BOOST_TEST(!shared.pool.begun(2));
+    BOOST_TEST(!shared.worker.begin(2));
+}
+
 BOOST_AUTO_TEST_CASE(a_task_that_was_not_offered_is_nobodys) {
     Shared shared;
     BOOST_TEST(!shared.worker.begin(1));
@@ -64,6 +78,8 @@ BOOST_AUTO_TEST_CASE(without_a_table_everything_is_begun) {
     BOOST_TEST(!none);
     none.offer(1);
     BOOST_TEST(!none.take_back(1));
+    BOOST_TEST(!none.prevent(1));
+    BOOST_TEST(none.begun(1));
     BOOST_TEST(none.begin(1));
     BOOST_TEST(!ClaimTable::open(FileDescriptor()));
 }

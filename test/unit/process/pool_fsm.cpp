@@ -1,4 +1,5 @@
 #include "process/pool_fsm.hpp"
+#include "process/claim_table.hpp"
 
 #define BOOST_TEST_MODULE pool_fsm
 #include <boost/test/unit_test.hpp>
@@ -785,6 +786,50 @@ BOOST_AUTO_TEST_CASE(those_sent_ahead_to_a_worker_that_died_are_not_blamed) {
     BOOST_TEST(pool.fsm.queued() == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(one_that_is_cancelled_ahead_makes_room_for_another) {
+    IdlePool pool({.max_workers = 1, .window = 3}, quick);
+    pool.prove_short();
+    for (TaskId task = 200; task < 204; ++task) {
+        pool.submit_light(task);
+    }
+    BOOST_TEST(take(pool.out) == "send 1:200, timer 1=1ms, send 1:201, send 1:202");
+    BOOST_TEST(pool.fsm.cancelled_ahead(1, 201, pool.out));
+    BOOST_TEST(take(pool.out) == "send 1:203");
+    BOOST_TEST(!pool.fsm.cancelled_ahead(1, 201, pool.out));
+    BOOST_TEST(!pool.fsm.cancelled_ahead(2, 202, pool.out));
+    BOOST_TEST(pool.fsm.task_finished(1, 200, quick, false, pool.out));
+    BOOST_TEST(pool.fsm.task_finished(1, 202, quick, false, pool.out));
+    BOOST_TEST(pool.fsm.running() == 1U);
+    BOOST_TEST(take(pool.out) == "");
+    // The worker passes over the last one that it has, and is idle.
+    BOOST_TEST(pool.fsm.cancelled_ahead(1, 203, pool.out));
+    BOOST_TEST(take(pool.out) == "clear 1");
+    BOOST_TEST(pool.fsm.idle() == 1U);
+    BOOST_TEST(pool.fsm.handed_over() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(the_numbers_of_a_workers_tasks_stay_close) {
+    IdlePool pool({.max_workers = 1, .window = 3}, quick);
+    pool.prove_short();
+    pool.submit_light(200);
+    TaskId task = 201;
+    std::size_t sent = 1;
+    for (; task < 1200; ++task) {
+        pool.out.clear();
+        pool.submit_light(task);
+        if (take(pool.out).find("send") == std::string::npos) {
+            break;
+        }
+        ++sent;
+        pool.fsm.cancelled_ahead(1, task, pool.out);
+    }
+    BOOST_TEST(sent < ClaimTable::size);
+    BOOST_TEST(pool.fsm.queued() == 1U);
+    pool.out.clear();
+    BOOST_TEST(pool.fsm.task_finished(1, 200, quick, false, pool.out));
+    BOOST_TEST(take(pool.out).find("send 1:" + std::to_string(task)) != std::string::npos);
+}
+
 // ---- workers that leave ------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_worker_leaves_after_its_number_of_tasks_and_is_replaced_when_gone) {
@@ -995,6 +1040,8 @@ private:
             perform();
         } else if (!worker.ready) {
             make_ready(id, worker);
+        } else if (worker.pipe.size() > 1 && pick(10) == 0) {
+            cancel_ahead(id, worker);
         } else if (!worker.pipe.empty()) {
             answer(id, worker);
         } else if (worker.stopped) {
@@ -1030,6 +1077,24 @@ private:
         const auto time = tasks_.at(task).kind == 0 ? quick : slow;
         if (fsm_.task_finished(id, wrong ? task + 1000 : task, time, pick(50) == 0, out_)) {
             check(!wrong, "accepted an answer for a task that was never sent");
+            end(task);
+        }
+        perform();
+    }
+
+    // Also the first one, which the worker may have come to without having begun it.
+    void cancel_ahead(WorkerId id, SimulatedWorker& worker) {
+        const auto place =
+            std::next(worker.pipe.begin(), static_cast<std::ptrdiff_t>(pick(worker.pipe.size())));
+        const TaskId task = *place;
+        // One whose tasks were taken from it still answers.
+        const std::vector<TaskId> its = fsm_.tasks_of(id);
+        const bool has_it = std::ranges::find(its, task) != its.end();
+        if (has_it) {
+            worker.pipe.erase(place);
+        }
+        check(fsm_.cancelled_ahead(id, task, out_) == has_it, "cancelled ahead");
+        if (has_it) {
             end(task);
         }
         perform();
@@ -1074,6 +1139,7 @@ private:
             fsm_.not_sent(action.worker, action.task, out_);
             return;
         }
+        check(action.ahead || worker.pipe.empty(), "behind others, and not ahead");
         worker.pipe.push_back(action.task);
         check(worker.pipe.size() <= config_.window, "too many tasks for a worker");
         if (worker.pipe.size() > 1) {
