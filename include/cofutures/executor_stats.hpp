@@ -18,7 +18,8 @@ struct ExecutorStats {
     std::size_t workers = 0;
     /// Workers that have nothing to do.
     std::size_t idle = 0;
-    /// Tasks that have not begun.
+    /// Tasks that have not begun. In a thread pool never more than ThreadPoolOptions::max_queue,
+    /// but for those that may go over it.
     std::size_t queued = 0;
     /// Tasks that have begun and not ended.
     std::size_t running = 0;

@@ -36,8 +36,9 @@ struct ThreadPoolOptions {
     /// Called in each thread that the initializer succeeded in, when the thread leaves. What it
     /// throws is reported as an exception of a callback: see set_callback_error_handler().
     std::function<void()> finalizer{};
-    /// The most tasks that may wait to begin; at least 1. Default: no bound. The tasks of a map()
-    /// go over it: there is at most one for each worker.
+    /// The most tasks that may wait to begin; at least 1. Default: no bound. A task makes room when
+    /// it begins or is cancelled. The tasks of a map() go over the bound: there is at most one for
+    /// each worker.
     std::optional<std::size_t> max_queue{};
     /// What submit() does when there is no room.
     OnFull on_full = OnFull::block;

@@ -80,7 +80,7 @@ public:
         }
     }
 
-    void begun(StateBase& task, bool /*gave_room*/) noexcept override {
+    void begun(StateBase& task) noexcept override {
         {
             const std::lock_guard lock(mutex_);
             ++running_;
@@ -103,7 +103,7 @@ public:
         }
     }
 
-    std::shared_ptr<TaskAccount> cancelled(bool /*gave_room*/) noexcept override {
+    std::shared_ptr<TaskAccount> cancelled() noexcept override {
         cancelled_.fetch_add(1, std::memory_order_relaxed);
         return nullptr;
     }

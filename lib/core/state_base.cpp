@@ -226,12 +226,11 @@ bool StateBase::cancel() noexcept {
                 return false;
             }
         }
-        std::uint32_t before = 0;
-        if (!change_phase(Phase::pending, Phase::cancelling, &before)) {
+        if (!change_phase(Phase::pending, Phase::cancelling)) {
             return phase() == Phase::cancelling;
         }
         if (account_ != nullptr) {
-            made_room = account_->cancelled((before & queued_bit) != 0);
+            made_room = account_->cancelled();
         }
     }
     const StatePtr keep(this);  // what is destroyed or called now may drop the last handle
@@ -371,10 +370,6 @@ bool StateBase::enter_if_pending(
     return true;
 }
 
-bool StateBase::leave_queue() noexcept {
-    return phase_of(word_.fetch_and(~queued_bit, std::memory_order_acq_rel)) == Phase::pending;
-}
-
 bool StateBase::begin_run(StateBase*& outer) noexcept {
     std::uint32_t before = 0;
     if (!change_phase(Phase::pending, Phase::running, &before)) {
@@ -389,7 +384,7 @@ bool StateBase::begin_run(StateBase*& outer) noexcept {
         }
     }
     if ((before & (watched_bit | queued_bit)) != 0) {
-        account_->begun(*this, (before & queued_bit) != 0);
+        account_->begun(*this);
     }
     return true;
 }

@@ -17,9 +17,7 @@ public:
     TaskAccount& operator=(const TaskAccount&) = delete;
 
     /// A marked task begins on the calling thread.
-    ///
-    /// @param gave_room  It stood in a bounded queue until now.
-    virtual void begun(StateBase& task, bool gave_room) noexcept = 0;
+    virtual void begun(StateBase& task) noexcept = 0;
 
     /// A watched task has ended on the calling thread, and its future is about to.
     virtual void ended(StateBase& task, bool failed) noexcept = 0;
@@ -30,7 +28,7 @@ public:
     /// A task was cancelled. Under its lock bit: no lock may be taken, nor foreign code called.
     ///
     /// @returns What room_made() is to be called on when the bit is free; null for nothing.
-    virtual std::shared_ptr<TaskAccount> cancelled(bool gave_room) noexcept = 0;
+    virtual std::shared_ptr<TaskAccount> cancelled() noexcept = 0;
     virtual void room_made() noexcept {}
 
     /// A task that has not begun is about to end with an error. By the executor itself.

@@ -114,7 +114,7 @@ bool ThreadPool::try_enqueue(detail::StatePtr task) {
     prepare(task->options());
     std::unique_lock lock(mutex_);
     check_open();
-    if (config_.max_queue && !(room_waiters_.empty() && has_room())) {
+    if (!has_room_for_another()) {
         return false;
     }
     take(lock, std::move(task));
@@ -127,7 +127,7 @@ Future<void> ThreadPool::enqueue_when_room(detail::StatePtr task) {
     auto future = taken.get_future();
     std::unique_lock lock(mutex_);
     check_open();
-    if (config_.max_queue && !(room_waiters_.empty() && has_room())) {
+    if (must_wait_for_room()) {
         room_waiters_.push_back({.task = std::move(task), .taken = std::move(taken)});
         return future;
     }
@@ -200,11 +200,30 @@ ThreadPool::Call ThreadPool::push(detail::StatePtr task, int priority) {
 
 // --- a bounded queue ----------------------------------------------------------------------------
 
-// Under the mutex.
+// Under the mutex. A task takes up room until it has begun, was cancelled or is lost, wherever it
+// is meanwhile. It is counted for stats() before it is counted here, so stats() shows no more tasks
+// queued than there is room for.
 bool ThreadPool::has_room() const noexcept {
-    const auto dead = dead_.load(std::memory_order_relaxed);
-    const auto taken = static_cast<std::ptrdiff_t>(queue_.size() + announcing_) - dead;
-    return taken < 0 || static_cast<std::size_t>(taken) < *config_.max_queue;
+    const std::uint64_t gone = begun_.load(std::memory_order_seq_cst) +
+                               cancelled_.load(std::memory_order_seq_cst) +
+                               lost_.load(std::memory_order_seq_cst);
+    return submitted_ - gone < *config_.max_queue;
+}
+
+// Under the mutex: whether there is room that nobody else waits for.
+bool ThreadPool::has_room_for_another() const noexcept {
+    return !config_.max_queue || (room_waiters_.empty() && has_room());
+}
+
+// Under the mutex: whether a task must join those that wait for room. Who makes room counts that
+// and then looks whether any is wanted; this says that it is wanted and then counts again. So one
+// of the two sees what the other did.
+bool ThreadPool::must_wait_for_room() noexcept {
+    if (has_room_for_another()) {
+        return false;
+    }
+    room_wanted_.store(true, std::memory_order_seq_cst);
+    return !has_room_for_another();
 }
 
 // Under the mutex: queues those that wait for room, as far as there is some. The caller calls for
@@ -234,6 +253,9 @@ ThreadPool::RoomWaiters ThreadPool::admit() noexcept {
             queue_filled_.store(true, std::memory_order_relaxed);
         }
     }
+    if (room_waiters_.empty()) {
+        room_wanted_.store(false, std::memory_order_seq_cst);
+    }
     return admitted;
 }
 
@@ -254,15 +276,15 @@ void ThreadPool::finish(RoomWaiters admitted) noexcept {
 
 // --- what tasks tell ----------------------------------------------------------------------------
 
-void ThreadPool::begun(detail::StateBase& task, bool gave_room) noexcept {
-    if (gave_room) {
-        dead_.fetch_add(1, std::memory_order_relaxed);
-        room_made();
-    }
+void ThreadPool::begun(detail::StateBase& task) noexcept {
     if (config_.observer != nullptr) {
         detail::report_started(*config_.observer, task);
     }
     timer_->begun(task);
+    if (config_.max_queue) {
+        begun_.fetch_add(1, std::memory_order_seq_cst);
+        room_made();
+    }
 }
 
 void ThreadPool::ended(detail::StateBase& task, bool failed) noexcept {
@@ -276,38 +298,34 @@ void ThreadPool::ended(detail::StateBase& task, bool failed) noexcept {
     }
 }
 
-std::shared_ptr<detail::TaskAccount> ThreadPool::cancelled(bool gave_room) noexcept {
-    cancelled_.fetch_add(1, std::memory_order_relaxed);
-    if (!gave_room) {
-        return nullptr;
-    }
-    dead_.fetch_add(1, std::memory_order_relaxed);
-    return weak_from_this().lock();
+std::shared_ptr<detail::TaskAccount> ThreadPool::cancelled() noexcept {
+    cancelled_.fetch_add(1, std::memory_order_seq_cst);
+    return room_wanted_.load(std::memory_order_seq_cst) ? weak_from_this().lock() : nullptr;
 }
 
 void ThreadPool::room_made() noexcept {
-    if (!home_.is_here()) {
+    if (!room_wanted_.load(std::memory_order_seq_cst) || !home_.is_here()) {
         return;
     }
     Call called;
     RoomWaiters admitted;
     {
         const std::lock_guard lock(mutex_);
-        if (room_waiters_.empty()) {
-            return;
-        }
         admitted = admit();
-        called = call_for_more();
+        if (!admitted.empty()) {
+            called = call_for_more();
+        }
     }
     wake(called);
     finish(std::move(admitted));
 }
 
 void ThreadPool::lost(detail::StateBase& task) noexcept {
-    lost_.fetch_add(1, std::memory_order_relaxed);
+    lost_.fetch_add(1, std::memory_order_seq_cst);
     if (config_.observer != nullptr) {
         detail::report_finished(*config_.observer, task, TaskOutcome::raised);
     }
+    room_made();
 }
 
 void ThreadPool::report_if_cancelled(const detail::StateBase& task) noexcept {
@@ -361,9 +379,6 @@ void ThreadPool::fail_initializer(Worker& self, std::exception_ptr cause) noexce
         let_threads_go();
     }
     while (const detail::StatePtr task = failed.pop()) {
-        if (config_.max_queue && !task->leave_queue()) {
-            dead_.fetch_sub(1, std::memory_order_relaxed);
-        }
         if (!task->abandon(broken_by(cause))) {
             report_if_cancelled(*task);
         }
@@ -422,9 +437,6 @@ void ThreadPool::close(bool cancel_pending) {
         ended = take_ended();
     }
     while (const detail::StatePtr task = cancelled.pop()) {
-        if (config_.max_queue && !task->leave_queue()) {
-            dead_.fetch_sub(1, std::memory_order_relaxed);
-        }
         task->cancel();
         report_if_cancelled(*task);
     }

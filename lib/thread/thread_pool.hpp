@@ -153,13 +153,15 @@ private:
 
     // A bounded queue.
     [[nodiscard]] bool has_room() const noexcept;
+    [[nodiscard]] bool has_room_for_another() const noexcept;
+    [[nodiscard]] bool must_wait_for_room() noexcept;
     RoomWaiters admit() noexcept;
     void finish(RoomWaiters admitted) noexcept;
 
     // What tasks tell: TaskAccount.
-    void begun(detail::StateBase& task, bool gave_room) noexcept override;
+    void begun(detail::StateBase& task) noexcept override;
     void ended(detail::StateBase& task, bool failed) noexcept override;
-    std::shared_ptr<detail::TaskAccount> cancelled(bool gave_room) noexcept override;
+    std::shared_ptr<detail::TaskAccount> cancelled() noexcept override;
     void room_made() noexcept override;
     void lost(detail::StateBase& task) noexcept override;
     void ended_elsewhere(bool failed) noexcept override { count_ended_elsewhere(failed); }
@@ -187,7 +189,6 @@ private:
     bool end_turn(Drainer& drainer) noexcept;
     detail::StatePtr next_task(Drainer& drainer) noexcept;
     detail::StatePtr take_task(std::unique_lock<std::mutex>& lock) noexcept;
-    detail::StatePtr take_from_bounded(std::unique_lock<std::mutex>& lock) noexcept;
 
     // The end.
     void close(bool cancel_pending);
@@ -227,11 +228,11 @@ private:
 
     std::mutex join_mutex_;  // held while threads are joined; taken before mutex_
 
-    // Entries of a bounded queue that were cancelled or begun elsewhere: they take up no room. May
-    // be off for a moment, until whoever counted one of them calls room_made().
-    std::atomic<std::ptrdiff_t> dead_{0};
+    // What became of tasks taken. Each that is counted takes up room no longer.
+    std::atomic<std::uint64_t> begun_{0};  // with a bounded queue only
     std::atomic<std::uint64_t> cancelled_{0};
     std::atomic<std::uint64_t> lost_{0};
+    std::atomic<bool> room_wanted_{false};  // true if room_waiters_ has any, or is about to
 
     // What a searching drainer looks at; on a line of its own, away from what producers write.
     alignas(64) std::atomic<bool> queue_filled_{false};

@@ -355,9 +355,6 @@ detail::StatePtr ThreadPool::next_task(Drainer& drainer) noexcept {
 }
 
 detail::StatePtr ThreadPool::take_task(std::unique_lock<std::mutex>& lock) noexcept {
-    if (config_.max_queue) {
-        return take_from_bounded(lock);
-    }
     detail::StatePtr task = queue_.pop();
     Call called;
     if (queue_.empty()) {
@@ -367,24 +364,6 @@ detail::StatePtr ThreadPool::take_task(std::unique_lock<std::mutex>& lock) noexc
     }
     lock.unlock();
     wake(called);
-    return task;
-}
-
-detail::StatePtr ThreadPool::take_from_bounded(std::unique_lock<std::mutex>& lock) noexcept {
-    detail::StatePtr task = queue_.pop();
-    if (!task->leave_queue()) {
-        dead_.fetch_sub(1, std::memory_order_relaxed);
-    }
-    RoomWaiters admitted = admit();
-    Call called;
-    if (queue_.empty()) {
-        queue_filled_.store(false, std::memory_order_relaxed);
-    } else {
-        called = call_for_more();
-    }
-    lock.unlock();
-    wake(called);
-    finish(std::move(admitted));
     return task;
 }
 

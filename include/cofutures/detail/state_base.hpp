@@ -178,7 +178,7 @@ public:
     /// What an executor asks for when it takes a task.
     struct Marks {
         bool watched = false;   ///< the account is told when the task begins and ends
-        bool in_queue = false;  ///< it takes up room in a bounded queue, until leave_queue()
+        bool in_queue = false;  ///< it takes up room while it is pending: told when it begins
     };
 
     /// An executor takes the task, which nobody else knows yet, and counts from now on what becomes
@@ -189,9 +189,6 @@ public:
     void enter(const TaskPlace* place, TaskAccount& account, Marks marks) noexcept;
     /// The same for a task that others may be cancelling; false if it is not pending any more.
     bool enter_if_pending(const TaskPlace* place, TaskAccount& account, Marks marks) noexcept;
-    /// The task gives its room in a bounded queue free; says whether it was pending until then. If
-    /// not, the account was told, or is being told.
-    bool leave_queue() noexcept;
 
     /// What this future waits for, while it is pending. May be asked at any time.
     [[nodiscard]] virtual Dependencies dependencies() { return {}; }
@@ -318,7 +315,7 @@ private:
     static constexpr std::uint32_t workless_bit = 0x80;  // the callable was destroyed while pending
     static constexpr std::uint32_t kept_bit = 0x100;     // a promise can still make a handle
     static constexpr std::uint32_t watched_bit = 0x200;  // the account is told of begin and end
-    static constexpr std::uint32_t queued_bit = 0x400;   // takes up room in a bounded queue
+    static constexpr std::uint32_t queued_bit = 0x400;   // takes up room while it is pending
     static constexpr std::uint32_t ahead_bit = 0x800;    // a busy worker process may begin it
 
     [[nodiscard]] static constexpr Phase phase_of(std::uint32_t word) noexcept {

@@ -17,7 +17,10 @@
 #include <boost/asio/system_executor.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <future>
 #include <numeric>
@@ -304,6 +307,43 @@ BOOST_AUTO_TEST_CASE(a_map_does_not_hang_and_needs_no_room) {
         });
         BOOST_TEST(nested.result() == sum);
     }
+}
+
+BOOST_AUTO_TEST_CASE(no_more_tasks_wait_to_begin_than_the_bound_says) {
+    constexpr std::size_t bound = 4;
+    constexpr int rounds = 2000;
+    ThreadPoolExecutor pool({.max_workers = 2, .max_queue = bound});
+    std::atomic<int> submitting{3};
+    const auto submitter = [&](auto submit) {
+        return std::thread([&, submit] {
+            for (int i = 0; i < rounds; ++i) {
+                submit();
+            }
+            --submitting;
+        });
+    };
+    std::thread blocks = submitter([&] { pool.submit(nothing); });
+    std::thread tries = submitter([&] {
+        if (auto taken = pool.try_submit(nothing)) {
+            taken->cancel();
+        }
+    });
+    std::thread waits = submitter([&] { pool.async_submit(asio::use_future, nothing).get(); });
+    std::size_t longest = 0;
+    bool adds_up = true;
+    while (submitting != 0) {
+        const ExecutorStats stats = pool.stats();
+        longest = std::max(longest, stats.queued);
+        adds_up = adds_up && stats.submitted == stats.queued + stats.running + stats.completed +
+                                                    stats.failed + stats.cancelled;
+    }
+    blocks.join();
+    tries.join();
+    waits.join();
+    BOOST_TEST(longest <= bound);
+    BOOST_TEST(adds_up);
+    pool.shutdown();
+    BOOST_TEST(pool.stats().queued == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(priorities_hold_in_a_bounded_queue) {

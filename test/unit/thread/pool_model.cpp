@@ -240,9 +240,131 @@ Result explore_help(PoolFault fault) {
     });
 }
 
+enum class RoomFault {
+    none,
+    counts_once,             // a submitter says that room is wanted, and does not count it again
+    looks_before_it_counts,  // a task looks whether room is wanted before it makes some
+    forgets_who_is_left,     // who admits some says that no more room is wanted
+};
+
+/// lib/thread/thread_pool.cpp: must_wait_for_room, has_room, begun, cancelled, room_made and admit.
+///
+/// Why nobody waits for room that is there: a submitter that is about to wait has said so before it
+/// counts the room for the last time, and a task that begins counts before it looks whether anybody
+/// has. If the submitter does not see the room, the task sees the wish, and takes the mutex, behind
+/// the submitter. The wish is withdrawn under the mutex, when nobody waits.
+struct BoundedQueue {
+    static constexpr int bound = 1;
+    static constexpr int tasks = 3;
+
+    BoundedQueue(Run& in, RoomFault fault_) : run(in), fault(fault_) {}
+
+    Step<> submit() {
+        co_await mutex.lock();
+        const bool waits = co_await must_wait_for_room();
+        if (waits) {
+            ++waiters;
+        } else {
+            take();
+        }
+        mutex.unlock();
+    }
+
+    Step<> submit_two() {
+        co_await submit();
+        co_await submit();
+    }
+
+    /// Begins tasks, or cancels them, until all have been.
+    Step<> worker() {
+        for (;;) {
+            co_await run.until("waits for a task", [this] {
+                return claimed < submitted || claimed == tasks;
+            });
+            if (claimed == tasks) {
+                co_return;
+            }
+            ++claimed;
+            bool wanted = false;
+            if (fault == RoomFault::looks_before_it_counts) {
+                wanted = co_await room_wanted.load();
+            }
+            co_await gone.fetch_add(1);
+            if (fault != RoomFault::looks_before_it_counts) {
+                wanted = co_await room_wanted.load();
+            }
+            if (wanted) {
+                co_await mutex.lock();
+                co_await admit();
+                mutex.unlock();
+            }
+        }
+    }
+
+    // All under the mutex.
+    Step<bool> must_wait_for_room() {
+        bool room = co_await has_room();
+        if (waiters == 0 && room) {
+            co_return false;
+        }
+        co_await room_wanted.store(true);
+        if (fault != RoomFault::counts_once) {
+            room = co_await has_room();
+        }
+        co_return waiters != 0 || !room;
+    }
+    Step<> admit() {
+        bool room = co_await has_room();
+        while (waiters > 0 && room) {
+            --waiters;
+            take();
+            room = co_await has_room();
+        }
+        if (waiters == 0 || fault == RoomFault::forgets_who_is_left) {
+            co_await room_wanted.store(false);
+        }
+    }
+    Step<bool> has_room() {
+        const int begun = co_await gone.load();
+        co_return submitted - begun < bound;
+    }
+    void take() {
+        ++submitted;
+        Run::check(submitted - gone.peek() <= bound, "too many wait to begin");
+    }
+
+    Run& run;
+    Mutex mutex{run};
+    int submitted = 0;
+    int waiters = 0;
+    int claimed = 0;
+    Atomic<int> gone{run, "tasks gone", 0};
+    Atomic<bool> room_wanted{run, "room_wanted", false};
+    RoomFault fault;
+};
+
+/// Two submitters with three tasks, room for one, and two threads that begin them.
+Result explore_room(RoomFault fault) {
+    return explore({.preemptions = 2}, [=](Run& run) {
+        auto queue = std::make_shared<BoundedQueue>(run, fault);
+        run.spawn("owner", queue->submit_two());
+        run.spawn("producer", queue->submit());
+        run.spawn("thread 0", queue->worker());
+        run.spawn("thread 1", queue->worker());
+        run.at_end([queue] { return queue->waiters == 0; }, "somebody waits for room");
+    });
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(pool_model)
+
+BOOST_AUTO_TEST_CASE(who_waits_for_room_is_admitted_when_there_is_some) {
+    must_hold(explore_room(RoomFault::none));
+    must_fail(explore_room(RoomFault::counts_once), "nobody can go on");
+    must_fail(explore_room(RoomFault::looks_before_it_counts), "nobody can go on");
+    must_fail(explore_room(RoomFault::forgets_who_is_left), "nobody can go on");
+}
 
 BOOST_AUTO_TEST_CASE(thread_pool_loses_no_task_and_no_thread) {
     must_hold(explore_pool(1, 3, PoolFault::none));
