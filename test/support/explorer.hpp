@@ -350,6 +350,9 @@ public:
     auto fetch_add(T value) {
         return step([this, value] { return std::exchange(value_, value_ + value); });
     }
+    auto fetch_and(T bits) {
+        return step([this, bits] { return std::exchange(value_, value_ & bits); });
+    }
     auto fetch_or(T bits) {
         return step([this, bits] { return std::exchange(value_, value_ | bits); });
     }

@@ -214,6 +214,167 @@ Result explore_word(WordFault fault, bool timed) {
     });
 }
 
+enum class AheadFault {
+    none,
+    sends_past_the_lock,      // send_ahead() sets its bit while cancel() looks
+    cancels_without_asking,   // cancel() does not see to it that the worker does not begin
+    comes_back_before_claim,  // the bit is off before the task that was run is claimed
+};
+
+/// lib/core/state_base.cpp, lib/process/pool_actions.cpp, pool_manager.cpp, claim_table.hpp:
+/// send_ahead, come_back, cancel of what is sent ahead, and who claims it.
+///
+/// Why nothing runs that was cancelled: cancel() decides under the lock bit, and the ahead bit is
+/// set only while the lock is free. So either cancel() comes first, and the pool finds the task
+/// cancelled and sends nothing; or cancel() sees the bit, and has to win the slot against the
+/// worker. What the worker has begun the pool claims before it takes the bit off.
+struct SentAhead {
+    enum : unsigned { pending, running, cancelled, returned, phase = 7 };
+    enum : unsigned { lock_bit = 8, ahead_bit = 16 };
+    enum : unsigned { taken_back, offered, begun };
+
+    SentAhead(Run& in, AheadFault fault_) : run(in), fault(fault_) {}
+
+    Step<bool> change_phase(unsigned from, unsigned to) {
+        for (;;) {
+            const unsigned old = co_await word.load();
+            if ((old & phase) != from) {
+                co_return false;
+            }
+            const bool changed = co_await word.compare_exchange(old, (old & ~phase) | to);
+            if (changed) {
+                co_return true;
+            }
+        }
+    }
+    Step<bool> send_ahead() {
+        co_await slot.store(offered);
+        for (;;) {
+            if (fault != AheadFault::sends_past_the_lock) {
+                co_await run.until("the lock bit", [this] { return !(word.peek() & lock_bit); });
+            }
+            const unsigned old = co_await word.load();
+            if ((old & phase) != pending) {
+                co_return false;
+            }
+            if ((old & lock_bit) && fault != AheadFault::sends_past_the_lock) {
+                continue;
+            }
+            const bool set = co_await word.compare_exchange(old, old | ahead_bit);
+            if (set) {
+                co_return true;
+            }
+        }
+    }
+    Step<> come_back() {
+        co_await word.fetch_and(~static_cast<unsigned>(ahead_bit));
+        co_await run.until("the lock bit", [this] { return !(word.peek() & lock_bit); });
+    }
+    Step<bool> prevent() {
+        const bool took = co_await slot.compare_exchange(offered, taken_back);
+        const unsigned now = co_await slot.load();
+        co_return took || now != begun;
+    }
+
+    // Sends it ahead, loses patience at any moment and takes it back, and then runs it elsewhere.
+    Step<> pool() {
+        const bool is_sent = co_await send_ahead();
+        if (is_sent) {
+            sent = true;
+            const bool prevented = co_await prevent();
+            if (!prevented) {
+                co_await run.until("the answer", [this] { return answered; });
+                co_await take_result();
+                co_return;
+            }
+            passed_over = true;
+            co_await come_back();
+        }
+        passed_over = true;
+        const bool claimed = co_await change_phase(pending, running);
+        if (claimed) {
+            ++ran;
+            co_await change_phase(running, returned);
+        }
+    }
+    Step<> take_result() {
+        if (fault == AheadFault::comes_back_before_claim) {
+            co_await come_back();
+        }
+        const bool claimed = co_await change_phase(pending, running);
+        if (fault != AheadFault::comes_back_before_claim) {
+            co_await come_back();
+        }
+        if (claimed) {
+            co_await change_phase(running, returned);
+        }
+    }
+    Step<> worker() {
+        co_await run.until("a frame, or none", [this] { return sent || passed_over; });
+        if (sent) {
+            const bool begins = co_await slot.compare_exchange(offered, begun);
+            ran += begins ? 1 : 0;
+            answered = begins;
+        }
+    }
+    Step<> canceller() {
+        for (;;) {
+            co_await run.until("the lock bit", [this] { return !(word.peek() & lock_bit); });
+            const unsigned old = co_await word.load();
+            if ((old & phase) == returned) {
+                co_return;
+            }
+            const bool free = !(old & lock_bit);
+            if (free) {
+                const bool locked = co_await word.compare_exchange(old, old | lock_bit);
+                if (locked) {
+                    break;
+                }
+            }
+        }
+        const unsigned now = co_await word.load();
+        bool may = true;
+        if ((now & phase) == pending && (now & ahead_bit) &&
+            fault != AheadFault::cancels_without_asking) {
+            may = co_await prevent();
+        }
+        if (may) {
+            was_cancelled = co_await change_phase(pending, cancelled);
+        }
+        co_await word.fetch_xor(lock_bit);
+    }
+
+    Run& run;
+    Atomic<unsigned> word{run, "word", pending};
+    Atomic<unsigned> slot{run, "slot", taken_back};
+    bool sent = false;
+    bool passed_over = false;
+    bool answered = false;
+    bool was_cancelled = false;
+    int ran = 0;
+    AheadFault fault;
+};
+
+Result explore_ahead(AheadFault fault) {
+    return explore({.preemptions = 3}, [=](Run& run) {
+        auto task = std::make_shared<SentAhead>(run, fault);
+        run.spawn("pool", task->pool());
+        run.spawn("worker", task->worker());
+        run.spawn("canceller", task->canceller());
+        run.at_end(
+            [task] { return task->ran + (task->was_cancelled ? 1 : 0) == 1; },
+            "it was both run and cancelled, or neither"
+        );
+        run.at_end(
+            [task] {
+                const unsigned last = task->word.peek() & SentAhead::phase;
+                return last == (task->was_cancelled ? SentAhead::cancelled : SentAhead::returned);
+            },
+            "it did not end as it was told"
+        );
+    });
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(state_model)
@@ -229,6 +390,19 @@ BOOST_AUTO_TEST_CASE(finds_faults_put_into_the_future) {
         explore_word(WordFault::claims_without_looking, false), "it was both run and cancelled"
     );
     must_fail(explore_word(WordFault::finishes_past_the_lock, true), "is being told");
+}
+
+BOOST_AUTO_TEST_CASE(what_was_sent_ahead_is_run_or_cancelled) {
+    must_hold(explore_ahead(AheadFault::none));
+}
+
+BOOST_AUTO_TEST_CASE(finds_faults_put_into_sending_ahead) {
+    for (const AheadFault fault :
+         {AheadFault::sends_past_the_lock,
+          AheadFault::cancels_without_asking,
+          AheadFault::comes_back_before_claim}) {
+        must_fail(explore_ahead(fault), "it was both run and cancelled");
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
