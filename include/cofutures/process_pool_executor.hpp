@@ -57,8 +57,9 @@ class ProcessPool;
 /// to take less than a fifth of a millisecond are sent ahead to a busy worker, so many as it does
 /// in a millisecond, and are taken back from one that does not get on. A worker inherits no
 /// descriptor but its pipes and the standard streams, leads a process group of its own, and ends
-/// when this process does, even by SIGKILL. It meets the signals of a fresh program. A process that a task leaves behind lives on
-/// after a worker that ended by itself, and dies with one that is killed.
+/// when this process does, even by SIGKILL. It meets the signals of a fresh program. A process that
+/// a task leaves behind lives on after a worker that ended by itself, and dies with one that is
+/// killed.
 ///
 /// **Failure.** What a task throws arrives as the same type if that is one of the standard
 /// library's or of this library's, else as RemoteError. If a worker dies the pool is broken: every

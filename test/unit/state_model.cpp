@@ -16,6 +16,19 @@ using namespace cofutures::test::explorer;
 
 namespace {
 
+Step<bool> change_phase(Atomic<unsigned>& word, unsigned phase, unsigned from, unsigned to) {
+    for (;;) {
+        const unsigned old = co_await word.load();
+        if ((old & phase) != from) {
+            co_return false;
+        }
+        const bool changed = co_await word.compare_exchange(old, (old & ~phase) | to);
+        if (changed) {
+            co_return true;
+        }
+    }
+}
+
 enum class WordFault {
     none,
     adds_without_the_lock,   // add() looks at the phase, then puts itself on the list
@@ -42,16 +55,7 @@ struct Word {
     }
 
     Step<bool> change_phase(unsigned from, unsigned to) {
-        for (;;) {
-            const unsigned old = co_await word.load();
-            if ((old & phase) != from) {
-                co_return false;
-            }
-            const bool changed = co_await word.compare_exchange(old, (old & ~phase) | to);
-            if (changed) {
-                co_return true;
-            }
-        }
+        return ::change_phase(word, phase, from, to);
     }
     Step<bool> lock_unless_done() {
         for (;;) {
@@ -236,16 +240,7 @@ struct SentAhead {
     SentAhead(Run& in, AheadFault fault_) : run(in), fault(fault_) {}
 
     Step<bool> change_phase(unsigned from, unsigned to) {
-        for (;;) {
-            const unsigned old = co_await word.load();
-            if ((old & phase) != from) {
-                co_return false;
-            }
-            const bool changed = co_await word.compare_exchange(old, (old & ~phase) | to);
-            if (changed) {
-                co_return true;
-            }
-        }
+        return ::change_phase(word, phase, from, to);
     }
     Step<bool> send_ahead() {
         co_await slot.store(offered);
