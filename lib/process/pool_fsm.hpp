@@ -212,6 +212,9 @@ enum class Admission {
 /// `not_sent`, or by FailTask, LoseTask, TimeOutTask or CancelTask. A worker that was told to stop
 /// or was killed has no task left here, so its end, however it comes, is no news.
 ///
+/// In two files: pool_fsm.cpp is tasks and workers at work, pool_fsm_end.cpp is their losses and
+/// ends.
+///
 /// @thread_safety Distinct objects: safe. Shared objects: unsafe; the pool's mutex guards one.
 /// @python        _ExecutorManagerThread of ProcessPoolExecutor, the part that decides.
 class PoolFsm {
