@@ -1,8 +1,9 @@
 #include "service.hpp"
 
-#include "await_or_cancel.hpp"
 #include "page.hpp"
 #include "thumbnail.hpp"
+
+#include <cofutures/cancel_on_abort.hpp>
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -164,15 +165,14 @@ asio::awaitable<Response> Service::thumbnail(Call call, Bytes upload, std::uint6
         .test_hooks = options_.test_hooks,
     };
     // Never retried: an image that has brought down one worker shall not get a second one.
-    const cofutures::TaskOptions task{
-        .timeout = options_.task_timeout,
-        .name = "request " + std::to_string(id),
-    };
-    auto queued = processes_.try_submit(task, make_thumbnail, std::move(job));
+    const std::string name = "request " + std::to_string(id);
+    auto queued = processes_.try_submit(
+        {.timeout = options_.task_timeout, .name = name}, make_thumbnail, std::move(job)
+    );
     if (!queued) {
         co_return overloaded();
     }
-    ThumbnailResult result = co_await await_or_cancel(std::move(*queued));
+    ThumbnailResult result = co_await cofutures::cancel_on_abort(std::move(*queued));
     metrics_.worker_time.observe(std::chrono::steady_clock::now() - start);
     if (const auto* refusal = std::get_if<Refusal>(&result)) {
         co_return refuse(*refusal);
@@ -182,7 +182,8 @@ asio::awaitable<Response> Service::thumbnail(Call call, Bytes upload, std::uint6
 
 asio::awaitable<Response> Service::deliver(Thumbnail thumbnail) {
     metrics_.decode_time.observe(thumbnail.spent);
-    Tagged tagged = co_await await_or_cancel(threads_.submit(tag, std::move(thumbnail.bytes)));
+    Tagged tagged =
+        co_await cofutures::cancel_on_abort(threads_.submit(tag, std::move(thumbnail.bytes)));
     const auto describe = [](Size size) {
         return std::to_string(size.width) + 'x' + std::to_string(size.height);
     };
