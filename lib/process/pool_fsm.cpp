@@ -191,7 +191,11 @@ void PoolFsm::recalled(WorkerId worker, std::size_t count, PoolActions& out) {
     }
     assert(count < found->tasks.size());
     for (; count != 0; --count) {
-        requeue(found->tasks.back(), out);
+        if (drops_pending_) {
+            out.emplace_back(CancelTask{found->tasks.back().id});
+        } else {
+            requeue(found->tasks.back(), out);
+        }
         found->tasks.pop_back();
         --handed_over_;
     }

@@ -300,7 +300,8 @@ public:
 
     /// Takes no more tasks, and lets the workers leave when those it has are done.
     ///
-    /// @param cancel_pending  Cancels the tasks that no worker has got. May be asked for later too.
+    /// @param cancel_pending  Cancels the tasks that no worker has begun. May be asked for later
+    /// too.
     void shutdown(bool cancel_pending, PoolActions& out);
 
     /// Shuts down, cancels what waits, fails what runs and ends all workers now.
@@ -384,6 +385,7 @@ private:
     void lose_worker(Worker& worker, Blame blame, std::size_t begun, PoolActions& out);
     void lose_task(PoolTask task, bool begun, Blame blame, PoolActions& out);
     void died_at_start(const Blame& blame, PoolActions& out);
+    void close(bool cancel_pending, PoolActions& out);
     void task_overran(WorkerId id, Worker& worker, PoolActions& out);
     void head_stalls(WorkerId id, Worker& worker, PoolActions& out);
     void break_pool(Blame blame, PoolActions& out);
@@ -420,6 +422,7 @@ private:
     std::uint64_t retries_ = 0;
     bool broken_ = false;
     bool shut_down_ = false;
+    bool drops_pending_ = false;  // what comes back from a worker is cancelled
     bool finished_ = false;
 };
 

@@ -159,6 +159,18 @@ void PoolFsm::died_at_start(const Blame& blame, PoolActions& out) {
 // --- the end ------------------------------------------------------------------------------------
 
 void PoolFsm::shutdown(bool cancel_pending, PoolActions& out) {
+    if (cancel_pending) {
+        drops_pending_ = true;
+        for (const auto& [id, worker] : workers_) {
+            if (worker.tasks.size() > 1) {
+                out.emplace_back(RecallTasks{id});
+            }
+        }
+    }
+    close(cancel_pending, out);
+}
+
+void PoolFsm::close(bool cancel_pending, PoolActions& out) {
     shut_down_ = true;
     refuse_waiting(out);
     if (cancel_pending) {
@@ -174,7 +186,7 @@ void PoolFsm::shutdown(bool cancel_pending, PoolActions& out) {
 }
 
 void PoolFsm::terminate(bool kill, PoolActions& out) {
-    shutdown(true, out);
+    close(true, out);
     if (handed_over_ != 0) {
         fail_all({.reason = BreakReason::terminated}, out);
     }

@@ -429,6 +429,30 @@ BOOST_AUTO_TEST_CASE(what_was_sent_ahead_is_pending_until_a_worker_begins_it) {
     check_sum(pool.stats());
 }
 
+BOOST_AUTO_TEST_CASE(a_shutdown_cancels_what_was_sent_ahead) {
+    ProcessGate gate;
+    ProcessPoolExecutor pool({.max_workers = 1, .prefetch = 30});
+    const GateName none;
+    for (int i = 0; i < 50; ++i) {  // so that they prove to be short
+        pool.submit(pass_if, false, none).result(generous);
+    }
+    auto long_one = pool.submit(pass_if, true, gate.name());
+    std::vector<Future<int>> futures;
+    for (int i = 0; i < 60; ++i) {
+        futures.push_back(pool.submit(pass_if, false, none));
+    }
+    gate.wait_for_arrivals(1);
+    pool.shutdown(false, true);
+    for (const auto& future : futures) {
+        BOOST_TEST(future.cancelled());
+    }
+    gate.open();
+    BOOST_TEST(long_one.result(generous) == 1);
+    pool.shutdown();
+    BOOST_TEST(pool.stats().cancelled == 60U);
+    check_sum(pool.stats());
+}
+
 BOOST_AUTO_TEST_CASE(a_death_amid_short_tasks_costs_one_of_them) {
     ProcessPoolExecutor pool({.max_workers = 2, .on_worker_death = WorkerDeath::replace});
     std::vector<Future<int>> futures;

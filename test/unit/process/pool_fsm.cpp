@@ -808,6 +808,22 @@ BOOST_AUTO_TEST_CASE(one_that_is_cancelled_ahead_makes_room_for_another) {
     BOOST_TEST(pool.fsm.handed_over() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(a_shutdown_that_cancels_takes_back_what_was_sent_ahead) {
+    IdlePool pool({.max_workers = 1, .window = 3}, quick);
+    pool.prove_short();
+    for (TaskId task = 200; task < 204; ++task) {
+        pool.submit_light(task);
+    }
+    pool.out.clear();
+    pool.fsm.shutdown(true, pool.out);
+    BOOST_TEST(take(pool.out) == "recall 1, cancel 203");
+    pool.fsm.recalled(1, 1, pool.out);  // it has begun the second one meanwhile
+    BOOST_TEST(take(pool.out) == "cancel 202");
+    BOOST_TEST(pool.fsm.task_finished(1, 200, quick, false, pool.out));
+    BOOST_TEST(pool.fsm.task_finished(1, 201, quick, false, pool.out));
+    BOOST_TEST(take(pool.out) == "clear 1, stop 1");
+}
+
 BOOST_AUTO_TEST_CASE(the_numbers_of_a_workers_tasks_stay_close) {
     IdlePool pool({.max_workers = 1, .window = 3}, quick);
     pool.prove_short();
