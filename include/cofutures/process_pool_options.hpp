@@ -58,8 +58,8 @@ struct ProcessPoolOptions {
     std::vector<std::string> launcher{};
     /// The most tasks that are sent ahead to a worker, beside the one that it runs; 0 for none.
     /// Only such as prove to be short are. They stay pending, and can be cancelled, until it begins
-    /// them, and are taken back when it has not got on for a millisecond while another is idle, else
-    /// for 20. Default: up to 63.
+    /// them, and are taken back when it has not got on for a millisecond while another is idle,
+    /// else for 20. Default: up to 63.
     std::optional<int> prefetch{};
     /// Called with each line that a worker writes to its standard output or error stream. Without
     /// it workers write where this process does.

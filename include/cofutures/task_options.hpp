@@ -23,9 +23,9 @@ struct TaskOptions {
     /// so there the call is asked to stop through its std::stop_token, and its outcome stands.
     std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
     /// What messages, observers and traces call it. Default: the callable's type, or the function
-    /// that was named at compile time. Copied by the call that takes the options: what it views must
-    /// live until then, so name a string that is put together before. It is a view, as
-    /// g++ 12 destroys twice what an aggregate owns that is made inside a `co_await` expression.
+    /// that was named at compile time. Copied by the call that takes the options: what it views
+    /// must live until then, so name a string that is put together before. It is a view, as g++ 12
+    /// destroys twice what an aggregate owns that is made inside a `co_await` expression.
     std::string_view name = {};
     /// How often a process pool that replaces dead workers runs the call again after the worker
     /// that ran it died; at least 0. Of no effect elsewhere, where no worker dies.
