@@ -5,7 +5,9 @@
 #include <cofutures/detail/map_job.hpp>
 #include <cofutures/detail/remote_call.hpp>
 #include <cofutures/detail/remote_task.hpp>
+#include <cofutures/detail/state.hpp>
 #include <cofutures/detail/task_descriptor.hpp>
+#include <cofutures/detail/waiter.hpp>
 
 #include <cstddef>
 #include <cstdint>
