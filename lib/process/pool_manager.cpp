@@ -286,7 +286,11 @@ void ProcessPool::pass_over_cancelled(
     if (fsm_.runs(worker, answered)) {
         return;
     }
-    for (const TaskId task : fsm_.tasks_of(worker)) {
+    const std::vector<TaskId> tasks = fsm_.tasks_of(worker);
+    if (std::ranges::find(tasks, answered) == tasks.end()) {
+        return;
+    }
+    for (const TaskId task : tasks) {
         if (task == answered || !entries_.at(task).task->is_cancelled_soon()) {
             return;
         }
