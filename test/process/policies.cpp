@@ -68,6 +68,27 @@ int pass_if(bool long_one, const GateName& gate) {
     return 1;
 }
 
+/// One worker that runs a task until the gate opens, and short ones behind it, thirty of them sent
+/// ahead.
+struct BehindLongTask {
+    BehindLongTask() {
+        const GateName none;
+        for (int i = 0; i < 50; ++i) {  // so that they prove to be short
+            pool.submit(pass_if, false, none).result(generous);
+        }
+        long_one = pool.submit(pass_if, true, gate.name());
+        for (int i = 0; i < 60; ++i) {
+            futures.push_back(pool.submit(pass_if, false, none));
+        }
+        gate.wait_for_arrivals(1);
+    }
+
+    ProcessGate gate{};
+    ProcessPoolExecutor pool{{.max_workers = 1, .prefetch = 30}};
+    Future<int> long_one{};
+    std::vector<Future<int>> futures{};
+};
+
 class TemporaryFile {
 public:
     TemporaryFile() : path_("/tmp/cofutures-test-XXXXXX") {
@@ -392,18 +413,8 @@ BOOST_AUTO_TEST_CASE(what_is_behind_a_long_task_can_be_cancelled_and_is_run_by_o
 }
 
 BOOST_AUTO_TEST_CASE(what_was_sent_ahead_is_pending_until_a_worker_begins_it) {
-    ProcessGate gate;
-    ProcessPoolExecutor pool({.max_workers = 1, .prefetch = 30});
-    const GateName none;
-    for (int i = 0; i < 50; ++i) {  // so that they prove to be short
-        pool.submit(pass_if, false, none).result(generous);
-    }
-    auto long_one = pool.submit(pass_if, true, gate.name());
-    std::vector<Future<int>> futures;
-    for (int i = 0; i < 60; ++i) {
-        futures.push_back(pool.submit(pass_if, false, none));
-    }
-    gate.wait_for_arrivals(1);
+    BehindLongTask its;
+    auto& [gate, pool, long_one, futures] = its;
     BOOST_TEST(long_one.running());
     BOOST_TEST(!long_one.cancel());
     for (std::size_t i = 0; i < futures.size(); ++i) {
@@ -423,25 +434,15 @@ BOOST_AUTO_TEST_CASE(what_was_sent_ahead_is_pending_until_a_worker_begins_it) {
             BOOST_TEST(futures[i].result(generous) == 1);
         }
     }
-    BOOST_TEST(pool.submit(pass_if, false, none).result(generous) == 1);
+    BOOST_TEST(pool.submit(pass_if, false, GateName()).result(generous) == 1);
     pool.shutdown();
     BOOST_TEST(pool.stats().completed == 50U + 1U + 40U + 1U);
     check_sum(pool.stats());
 }
 
 BOOST_AUTO_TEST_CASE(a_shutdown_cancels_what_was_sent_ahead) {
-    ProcessGate gate;
-    ProcessPoolExecutor pool({.max_workers = 1, .prefetch = 30});
-    const GateName none;
-    for (int i = 0; i < 50; ++i) {  // so that they prove to be short
-        pool.submit(pass_if, false, none).result(generous);
-    }
-    auto long_one = pool.submit(pass_if, true, gate.name());
-    std::vector<Future<int>> futures;
-    for (int i = 0; i < 60; ++i) {
-        futures.push_back(pool.submit(pass_if, false, none));
-    }
-    gate.wait_for_arrivals(1);
+    BehindLongTask its;
+    auto& [gate, pool, long_one, futures] = its;
     pool.shutdown(false, true);
     for (const auto& future : futures) {
         BOOST_TEST(future.cancelled());
