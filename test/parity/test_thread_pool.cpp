@@ -139,6 +139,8 @@ BOOST_AUTO_TEST_CASE(test_hang_global_shutdown_lock) {
         BOOST_TEST(fork_a_process());
     }
     stop = true;
+    // The task that submits itself must not outlive what it refers to.
+    pool.shutdown();
 }
 
 BOOST_AUTO_TEST_CASE(test_process_fork_from_a_threadpool) {
