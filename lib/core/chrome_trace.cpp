@@ -16,12 +16,12 @@
 
 namespace cofutures {
 
-namespace {
-
-using Time = std::chrono::steady_clock::time_point;
+namespace detail {
 
 /// One task, from when it was queued.
-struct Span {
+struct TraceSpan {
+    using Time = std::chrono::steady_clock::time_point;
+
     std::string name;
     std::size_t worker = 0;  // index; 0 if it never began
     Time queued{};
@@ -29,6 +29,13 @@ struct Span {
     Time finished{};
     TaskOutcome outcome = TaskOutcome::returned;
 };
+
+}  // namespace detail
+
+namespace {
+
+using detail::TraceSpan;
+using Time = TraceSpan::Time;
 
 const char* text_of(TaskOutcome outcome) {
     switch (outcome) {
@@ -72,7 +79,7 @@ public:
         out_ << "}}";
     }
 
-    void run(const Span& span) {
+    void run(const TraceSpan& span) {
         begin(span.name, "X", span.worker);
         out_ << R"(,"cat":"task","ts":)" << since_origin(span.started) << R"(,"dur":)"
              << microseconds(span.finished - span.started) << R"(,"args":{"outcome":")"
@@ -80,7 +87,7 @@ public:
              << microseconds(span.started - span.queued) << "}}";
     }
 
-    void wait(const Span& span, std::size_t id) {
+    void wait(const TraceSpan& span, std::size_t id) {
         const Time end = span.worker == 0 ? span.finished : span.started;
         for (const auto& [phase, time] : {std::pair("b", span.queued), std::pair("e", end)}) {
             begin(span.name, phase, 0);
@@ -111,7 +118,7 @@ private:
 class ChromeTrace::Records {
 public:
     void queued(const TaskEvent& event) {
-        Span span{.name = std::string(event.name), .queued = event.time};
+        TraceSpan span{.name = std::string(event.name), .queued = event.time};
         const std::lock_guard lock(mutex_);
         open_.insert_or_assign(event.task, std::move(span));
     }
@@ -135,7 +142,7 @@ public:
     }
 
     /// The finished tasks and the workers' names, to be read without the mutex.
-    [[nodiscard]] std::pair<std::vector<Span>, std::vector<std::string>> copy() const {
+    [[nodiscard]] std::pair<std::vector<TraceSpan>, std::vector<std::string>> copy() const {
         const std::lock_guard lock(mutex_);
         return {spans_, workers_};
     }
@@ -152,8 +159,8 @@ private:
     }
 
     mutable std::mutex mutex_;  // guards all that follows
-    std::unordered_map<std::uint64_t, Span> open_;
-    std::vector<Span> spans_;
+    std::unordered_map<std::uint64_t, TraceSpan> open_;
+    std::vector<TraceSpan> spans_;
     std::vector<std::string> workers_{"queue"};
 };
 
@@ -189,7 +196,7 @@ void ChromeTrace::task_finished(const TaskEvent& event, TaskOutcome outcome) noe
 void ChromeTrace::write(std::ostream& out) const {
     const auto [spans, workers] = records_->copy();
     Time origin = Time::max();
-    for (const Span& span : spans) {
+    for (const TraceSpan& span : spans) {
         origin = std::min(origin, span.queued);
     }
     const auto flags = out.flags();

@@ -1,6 +1,7 @@
 #include <cofutures/process_pool_executor.hpp>
 
 #include "core/cpu.hpp"
+#include "core/max_workers.hpp"
 #include "process/process_pool.hpp"
 #include "process/worker.hpp"
 
@@ -12,22 +13,6 @@
 namespace cofutures {
 
 namespace {
-
-std::size_t checked_max_workers(const std::optional<int>& wanted) {
-    if (!wanted) {
-        return detail::usable_cpus();
-    }
-    if (*wanted <= 0) {
-        throw std::invalid_argument("max_workers must be greater than 0");
-    }
-    return static_cast<std::size_t>(*wanted);
-}
-
-ProcessPoolOptions with_max_workers(int max_workers) {
-    ProcessPoolOptions options;
-    options.max_workers = max_workers;
-    return options;
-}
 
 template <class Number>
 std::size_t checked_count(const std::optional<Number>& wanted, const char* message) {
@@ -60,7 +45,7 @@ process::PoolFsmConfig decisions(const ProcessPoolOptions& options) {
         throw std::invalid_argument("termination_grace must be >= 0");
     }
     process::PoolFsmConfig config;
-    config.max_workers = checked_max_workers(options.max_workers);
+    config.max_workers = detail::checked_max_workers(options.max_workers, detail::usable_cpus());
     config.window = checked_window(options.prefetch);
     config.max_queue = checked_count(options.max_queue, "max_queue must be >= 1");
     config.max_tasks_per_worker =
@@ -102,7 +87,7 @@ process::ProcessPool::Config checked(
 ProcessPoolExecutor::ProcessPoolExecutor() : ProcessPoolExecutor(ProcessPoolOptions{}) {}
 
 ProcessPoolExecutor::ProcessPoolExecutor(int max_workers)
-    : ProcessPoolExecutor(with_max_workers(max_workers)) {}
+    : ProcessPoolExecutor(ProcessPoolOptions{.max_workers = max_workers}) {}
 
 ProcessPoolExecutor::ProcessPoolExecutor(ProcessPoolOptions options)
     : pool_(std::make_shared<process::ProcessPool>(checked(std::move(options)))) {}

@@ -1,6 +1,7 @@
 #include <cofutures/thread_pool_executor.hpp>
 
 #include "core/cpu.hpp"
+#include "core/max_workers.hpp"
 #include "thread/thread_pool.hpp"
 
 #include <boost/asio/strand.hpp>
@@ -15,25 +16,9 @@ namespace cofutures {
 
 namespace {
 
-std::size_t checked_max_workers(const std::optional<int>& wanted) {
-    if (!wanted) {
-        return std::min(32U, detail::usable_cpus() + 4U);
-    }
-    if (*wanted <= 0) {
-        throw std::invalid_argument("max_workers must be greater than 0");
-    }
-    return static_cast<std::size_t>(*wanted);
-}
-
 std::string default_prefix() {
     static constinit std::atomic<unsigned> pools{0};
     return "ThreadPoolExecutor-" + std::to_string(pools.fetch_add(1));
-}
-
-ThreadPoolOptions with_max_workers(int max_workers) {
-    ThreadPoolOptions options;
-    options.max_workers = max_workers;
-    return options;
 }
 
 std::size_t checked_extra_threads(int wanted) {
@@ -51,7 +36,9 @@ thread::ThreadPool::Config checked(ThreadPoolOptions&& options) {
         throw std::invalid_argument("idle_timeout must be greater than 0");
     }
     return {
-        .max_threads = checked_max_workers(options.max_workers),
+        .max_threads = detail::checked_max_workers(
+            options.max_workers, std::min(32U, detail::usable_cpus() + 4U)
+        ),
         .name_prefix = options.thread_name_prefix.empty() ? default_prefix()
                                                           : std::move(options.thread_name_prefix),
         .initializer = std::move(options.initializer),
@@ -69,7 +56,7 @@ thread::ThreadPool::Config checked(ThreadPoolOptions&& options) {
 ThreadPoolExecutor::ThreadPoolExecutor() : ThreadPoolExecutor(ThreadPoolOptions{}) {}
 
 ThreadPoolExecutor::ThreadPoolExecutor(int max_workers)
-    : ThreadPoolExecutor(with_max_workers(max_workers)) {}
+    : ThreadPoolExecutor(ThreadPoolOptions{.max_workers = max_workers}) {}
 
 ThreadPoolExecutor::ThreadPoolExecutor(ThreadPoolOptions options)
     : pool_(std::make_shared<thread::ThreadPool>(checked(std::move(options)))) {}
