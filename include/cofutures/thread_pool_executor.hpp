@@ -71,9 +71,10 @@ struct ThreadPoolOptions {
 /// **Waiting inside a task** never hangs the pool. `result()`, `wait`, `as_completed` and `map` in
 /// a task, on a future of the same pool that has not begun, run that very call in place, and no
 /// other. A cycle of tasks that wait for each other, over several pools too, is found when the last
-/// wait would close it: that wait throws DeadlockError, which names the tasks. A wait with a
-/// timeout ends by itself and is no part of it. Calls run in place when much of the stack is in use
-/// get a thread of their own for the time.
+/// wait would close it: that wait throws DeadlockError, which names the tasks. So is a wait for a
+/// coroutine of the pool when all threads wait: only a free one lets it go on (`co_await` it from
+/// another coroutine instead). A wait with a timeout ends by itself and is no part of it. Calls run
+/// in place when much of the stack is in use get a thread of their own for the time.
 ///
 /// **Asio.** `get_executor()` gives an Asio executor on the same threads, for timers, sockets and
 /// coroutines; submitted calls leave it its turn.
@@ -81,7 +82,8 @@ struct ThreadPoolOptions {
 /// **Lifetime.** The destructor waits for all that was submitted. Futures outlive the pool.
 ///
 /// **fork().** In a forked child the pool has no threads: whatever is asked of it there throws
-/// BrokenThreadPool, and its destructor does nothing. A pool that the child makes itself works.
+/// BrokenThreadPool, a wait for one of its calls that has not ended throws DeadlockError, and its
+/// destructor does nothing. A pool that the child makes itself works.
 ///
 /// @thread_safety  Shared objects: safe, but for destroying.
 /// @python         ThreadPoolExecutor. Difference: what Python's documentation shows as deadlocks

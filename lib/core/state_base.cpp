@@ -403,13 +403,15 @@ void StateBase::end_run(StateBase* outer, bool failed) noexcept {
 }
 
 void StateBase::leave_run(StateBase* outer) noexcept {
+    const TaskPlace* place = nullptr;
     if (WorkerContext* worker = WorkerContext::current()) {
         worker->run(outer);
         if (worker->counts_for(account_)) {
             worker->count_left();
+            place = &worker->pool();  // any of its threads goes on with it
         }
     }
-    set_place(nullptr);
+    set_place(place);
 }
 
 void StateBase::end_elsewhere(bool failed) noexcept {

@@ -63,18 +63,20 @@ public:
     /// Whether its tasks end only if the calling thread goes on, which is none of its workers.
     [[nodiscard]] virtual bool needs_this_thread() const noexcept { return false; }
 
+    /// Whether its workers are in this process: those of a pool from before a fork are not.
+    [[nodiscard]] virtual bool is_at_home() const noexcept { return true; }
+
     /// What a message calls a worker that runs no task.
     [[nodiscard]] virtual const char* worker_label() const noexcept { return "a task"; }
 
 protected:
     TaskPool() = default;
-    ~TaskPool() override = default;
+    /// Waits until nobody looks at it.
+    ~TaskPool() override;
 
     /// What all workers have done, those that are gone too. Each worker's numbers belong to one
     /// moment; the moments differ.
     [[nodiscard]] TaskCounts count_tasks() const;
-    /// For the destructor of a pool without workers: waits until nobody looks at it.
-    static void leave_graph() noexcept;
 
     /// As TaskAccount::ended_elsewhere(), which calls it.
     void count_ended_elsewhere(bool failed) noexcept {

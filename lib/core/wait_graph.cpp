@@ -26,32 +26,30 @@ thread_local constinit const char* stack_base = nullptr;
 
 }  // namespace
 
-/// A search for the calling worker in what `awaited` depends on. Under graph_mutex.
+/// Finds out whether a future could never end if the calling worker waited for it. Under
+/// graph_mutex.
+///
+/// What can go on is proved, and the rest is stuck: a worker that waits can go on if what it waits
+/// for can end, and that may depend on any of several workers, which may wait for each other. The
+/// search takes what it comes to a second time for stuck, and keeps what it has proved to be able
+/// to go on; it is repeated until nothing is proved anew.
 class WaitGraph {
 public:
     /// @param caller  Null for a thread that is no worker.
     explicit WaitGraph(const WorkerContext* caller) : caller_(caller) {}
 
     /// Whether `future` cannot end before the calling worker goes on.
-    bool is_stuck(const StatePtr& start) {
-        StatePtr future = start;
-        for (;;) {
-            if (future->done()) {
+    bool cannot_end(const StatePtr& future) {
+        std::size_t known = 0;
+        do {
+            known = free_.size();
+            seen_.clear();
+            path_.clear();
+            if (!is_stuck(future)) {
                 return false;
             }
-            Dependencies needs = future->dependencies();
-            if (needs.futures.empty()) {
-                return is_stuck_at_its_place(*future);
-            }
-            if (needs.futures.size() > 1) {
-                const auto stuck = [this](const StatePtr& one) {
-                    return is_stuck(one);
-                };
-                return needs.any_suffices ? std::ranges::all_of(needs.futures, stuck)
-                                          : std::ranges::any_of(needs.futures, stuck);
-            }
-            future = std::move(needs.futures.front());
-        }
+        } while (free_.size() != known);
+        return true;
     }
 
     static void add(TaskPool& pool, const WorkerContext& worker) {
@@ -64,6 +62,10 @@ public:
 
     [[nodiscard]] std::string describe() const {
         std::string text = "the wait would never end: ";
+        if (away_) {
+            return text + "in a forked child there are none of the pool's threads; make another "
+                          "pool in the child, or fork before the call is submitted";
+        }
         if (path_.empty()) {
             return text + "it blocks a thread of the very context that is to end it; co_await the "
                           "future, or wait on another thread";
@@ -76,22 +78,86 @@ public:
     }
 
 private:
+    bool is_stuck(StatePtr future) {
+        for (;;) {
+            if (future->done()) {
+                return false;
+            }
+            Dependencies needs = future->dependencies();
+            if (needs.futures.empty()) {
+                return is_stuck_at_its_place(*future);
+            }
+            if (needs.futures.size() > 1) {
+                kept_.push_back(future);  // no other future is to get its address
+                return search(future.get(), [&] { return is_stuck_in_all_or_one(needs); });
+            }
+            future = std::move(needs.futures.front());
+        }
+    }
+
+    bool is_stuck_in_all_or_one(const Dependencies& needs) {
+        const auto stuck = [this](const StatePtr& one) {
+            return is_stuck(one);
+        };
+        return needs.any_suffices ? std::ranges::all_of(needs.futures, stuck)
+                                  : std::ranges::any_of(needs.futures, stuck);
+    }
+
+    /// Looks at a worker or a future unless that has been done.
+    template <class Look>
+    bool search(const void* what, Look look) {
+        if (free_.contains(what)) {
+            return false;
+        }
+        if (!seen_.insert(what).second) {
+            return true;
+        }
+        const std::size_t way = path_.size();
+        const bool stuck = look();
+        if (!stuck) {
+            free_.insert(what);
+            path_.resize(way);
+        }
+        return stuck;
+    }
+
     bool is_stuck_at_its_place(const StateBase& future) {
         const TaskPlace* place = future.place();
         if (place == nullptr) {
             return false;  // a promise, or work that is nobody's here: it may end at any time
         }
-        if (const WorkerContext* worker = place->worker()) {
+        const WorkerContext* const worker = place->worker();
+        const auto& pool =
+            worker != nullptr ? worker->pool() : static_cast<const TaskPool&>(*place);
+        if (!pool.is_at_home()) {
+            away_ = true;
+            return true;
+        }
+        if (worker != nullptr) {
             return is_stuck(*worker, &future);
         }
-        const auto& pool = static_cast<const TaskPool&>(*place);
         if (pool.needs_this_thread()) {
             return true;
         }
-        return pool.workers_.size() >= pool.most_workers() &&
-               std::ranges::all_of(pool.workers_, [this](const WorkerContext* worker) {
-                   return is_stuck(*worker);
-               });
+        if (pool.workers_.size() < pool.most_workers()) {
+            return false;
+        }
+        // It is queued, or a coroutine that has begun: any of the workers will do for it.
+        const std::size_t way = path_.size();
+        for (const WorkerContext* any : pool.workers_) {
+            const std::size_t found = path_.size();
+            if (!is_stuck(*any)) {
+                path_.resize(way);
+                return false;
+            }
+            if (found > way) {
+                path_.resize(found);  // one way to the caller is enough for a message
+            }
+        }
+        if (path_.size() > way) {
+            path_.push_back(label(future));
+        }
+        return true;
     }
 
     /// @param task  What the worker runs that is waited for; null for whatever it runs.
@@ -103,15 +169,16 @@ private:
             path_.push_back(task == nullptr ? label(worker) : label(*task));
             return true;
         }
-        // One that is being looked at already is on another way to the caller, or on none.
-        if (worker.awaited_ == nullptr || !visited_.insert(&worker).second) {
-            return known_stuck_.contains(&worker);
-        }
-        if (!is_stuck(StatePtr(worker.awaited_))) {
+        if (worker.awaited_ == nullptr) {
             return false;
         }
-        known_stuck_.insert(&worker);
-        path_.push_back(task == nullptr ? label(worker) : label(*task));
+        const std::size_t way = path_.size();
+        if (!search(&worker, [&] { return is_stuck(StatePtr(worker.awaited_)); })) {
+            return false;
+        }
+        if (path_.size() > way) {
+            path_.push_back(task == nullptr ? label(worker) : label(*task));
+        }
         return true;
     }
 
@@ -122,8 +189,10 @@ private:
     }
 
     const WorkerContext* const caller_;
-    std::set<const WorkerContext*> visited_;
-    std::set<const WorkerContext*> known_stuck_;
+    bool away_ = false;  // a pool of another process is among them
+    std::vector<StatePtr> kept_;
+    std::set<const void*> seen_;     // in this search: workers, and futures that need several
+    std::set<const void*> free_;     // those of them that were proved to be able to go on
     std::vector<std::string> path_;  // from the caller back to what it waits for
 };
 
@@ -266,14 +335,14 @@ bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker) {
     }
 }
 
-void TaskPool::leave_graph() noexcept {
+TaskPool::~TaskPool() {
     const std::lock_guard lock(graph_mutex);
 }
 
 void refuse_endless_wait(StateBase& awaited) {
     const std::lock_guard lock(graph_mutex);
     WaitGraph graph(nullptr);
-    if (graph.is_stuck(StatePtr(&awaited))) {
+    if (graph.cannot_end(StatePtr(&awaited))) {
         throw DeadlockError(graph.describe());
     }
 }
@@ -281,7 +350,7 @@ void refuse_endless_wait(StateBase& awaited) {
 WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited) : worker_(worker) {
     const std::lock_guard lock(graph_mutex);
     WaitGraph graph(&worker);
-    if (graph.is_stuck(StatePtr(&awaited))) {
+    if (graph.cannot_end(StatePtr(&awaited))) {
         throw DeadlockError(graph.describe());
     }
     WaitGraph::set_awaited(worker_, &awaited);

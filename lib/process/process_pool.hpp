@@ -154,7 +154,6 @@ private:
     class ManagerPlace final : public detail::TaskPool {
     public:
         explicit ManagerPlace(const ProcessPool& pool) noexcept : pool_(pool) {}
-        ~ManagerPlace() override { leave_graph(); }
         [[nodiscard]] std::size_t most_workers() const noexcept override { return 1; }
         [[nodiscard]] bool runs_in_place() const noexcept override { return false; }
         [[nodiscard]] bool needs_this_thread() const noexcept override {

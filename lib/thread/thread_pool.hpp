@@ -93,7 +93,7 @@ public:
     boost::asio::thread_pool::executor_type executor();
 
     /// Whether this is the process that made the pool, and not a fork of it.
-    [[nodiscard]] bool is_at_home() const noexcept { return home_.is_here(); }
+    [[nodiscard]] bool is_at_home() const noexcept override { return home_.is_here(); }
 
     /// Whether the calling thread is one of this pool's.
     [[nodiscard]] bool runs_this_thread() const noexcept override {

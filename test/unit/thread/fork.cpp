@@ -83,6 +83,35 @@ BOOST_AUTO_TEST_CASE(in_a_forked_child_every_use_is_an_error) {
     BOOST_TEST(pool.submit([] { return 3; }).result() == 3);
 }
 
+BOOST_AUTO_TEST_CASE(in_a_forked_child_a_wait_for_what_cannot_end_is_an_error) {
+    ThreadPoolExecutor pool(1);
+    Gate begun;
+    Gate may_end;
+    const auto running = pool.submit([&] {
+        begun.open();
+        may_end.wait();
+    });
+    const auto queued = pool.submit([] {});
+    const auto after = queued.then([] { return 1; });
+    begun.wait();
+    const auto never_ends = [](const auto& future) {
+        return holds_in_child([&] {
+            try {
+                future.result();
+            } catch (const DeadlockError& error) {
+                return std::string(error.what()).find("forked child") != std::string::npos;
+            }
+            return false;
+        });
+    };
+    BOOST_TEST(never_ends(running));
+    BOOST_TEST(never_ends(queued));
+    BOOST_TEST(never_ends(after));
+    BOOST_TEST(holds_in_child([&] { return !queued.wait_for(1ms); }));
+    may_end.open();
+    BOOST_TEST(after.result(generous) == 1);
+}
+
 BOOST_AUTO_TEST_CASE(the_destructor_in_the_child_neither_hangs_nor_crashes) {
     std::optional<ThreadPoolExecutor> pool(std::in_place, 2);
     Gate may_end;

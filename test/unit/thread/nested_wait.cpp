@@ -10,15 +10,39 @@
 #include "support/leak_check.hpp"
 #include "support/sanitizer.hpp"
 
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
 
+namespace asio = boost::asio;
 using namespace cofutures;
 using namespace cofutures::test;
 using namespace std::chrono_literals;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
+
+namespace {
+
+// How many of them a wait refused; the others have to return.
+int count_refused(const std::vector<Future<int>>& futures) {
+    int refused = 0;
+    for (const Future<int>& f : futures) {
+        try {
+            f.result(generous);
+        } catch (const DeadlockError&) {
+            ++refused;
+        }
+    }
+    return refused;
+}
+
+}  // namespace
 
 BOOST_AUTO_TEST_SUITE(test_nested_wait)
 
@@ -170,6 +194,38 @@ BOOST_AUTO_TEST_CASE(a_task_that_no_thread_is_left_for_closes_a_cycle) {
     BOOST_CHECK_THROW(a.result(generous), DeadlockError);
 }
 
+// Each pool's workers wait for what the other pool's would have to run. No wait leads back to the
+// one that closes this but through workers that wait for one another.
+BOOST_AUTO_TEST_CASE(two_pools_whose_workers_all_wait_for_the_others_queue_are_found) {
+    ThreadPoolExecutor one(2);
+    ThreadPoolExecutor two(2);
+    std::atomic<int> begun{0};
+    Gate all_begun;
+    Gate queued;
+    std::vector<Future<int>> in_one(2);
+    std::vector<Future<int>> in_two(2);
+    const auto wait_for = [&](const Future<int>& other) {
+        if (++begun == 4) {
+            all_begun.open();
+        }
+        queued.wait();
+        return other.result();
+    };
+    std::vector<Future<int>> waiting;
+    for (std::size_t i = 0; i < 2; ++i) {
+        waiting.push_back(one.submit(wait_for, std::cref(in_two[i])));
+        waiting.push_back(two.submit(wait_for, std::cref(in_one[i])));
+    }
+    all_begun.wait();
+    for (std::size_t i = 0; i < 2; ++i) {
+        in_one[i] = one.submit([] { return 1; });
+        in_two[i] = two.submit([] { return 2; });
+    }
+    queued.open();
+    // The last to wait is refused, and with that a thread is free for what the others wait for.
+    BOOST_TEST(count_refused(waiting) == 1);
+}
+
 BOOST_AUTO_TEST_CASE(waiting_for_something_that_is_not_a_task_is_no_cycle) {
     ThreadPoolExecutor pool(1);
     Promise<int> promise;
@@ -191,6 +247,57 @@ BOOST_AUTO_TEST_CASE(a_deep_chain_of_waits_does_not_overflow_the_stack) {
         return n == 0 ? 0 : 1 + pool.submit(std::cref(down), n - 1).result();
     };
     BOOST_TEST(pool.submit(std::cref(down), depth).result(generous) == depth);
+}
+
+// A coroutine that has let go of its thread needs one of its pool's to go on.
+BOOST_AUTO_TEST_CASE(a_task_that_waits_for_a_coroutine_on_the_only_thread_is_found) {
+    ThreadPoolExecutor pool(1);
+    Promise<int> promise;
+    auto c = pool.submit({.name = "c"}, [&]() -> asio::awaitable<int> {
+        co_return co_await promise.get_future();
+    });
+    auto a = pool.submit({.name = "a"}, [&] { return c.result(); });
+    try {
+        a.result(generous);
+        BOOST_FAIL("it cannot return");
+    } catch (const DeadlockError& error) {
+        BOOST_TEST(
+            error.what() ==
+            std::string("the wait would never end: \"a\", which waits for \"c\", which waits for "
+                        "\"a\"")
+        );
+    }
+    promise.set_result(7);
+    BOOST_TEST(c.result(generous) == 7);
+}
+
+BOOST_AUTO_TEST_CASE(tasks_on_all_threads_that_wait_for_coroutines_are_found) {
+    ThreadPoolExecutor pool(2);
+    Promise<int> promise;
+    const auto coroutine = [&]() -> asio::awaitable<int> {
+        co_return co_await promise.get_future();
+    };
+    std::vector<Future<int>> waiting;
+    for (int i = 0; i < 2; ++i) {
+        waiting.push_back(pool.submit([c = pool.submit(coroutine)] { return c.result(); }));
+    }
+    const auto first = wait(waiting, generous, FIRST_COMPLETED);
+    BOOST_TEST(first.done.size() == 1U);
+    promise.set_result(7);
+    BOOST_TEST(count_refused(waiting) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_task_may_wait_for_a_coroutine_while_another_thread_is_free) {
+    ThreadPoolExecutor pool(2);
+    auto waiter = pool.submit([&] {
+        return pool
+            .submit([]() -> asio::awaitable<int> {
+                co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+                co_return 7;
+            })
+            .result();
+    });
+    BOOST_TEST(waiter.result(generous) == 7);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
