@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -23,8 +24,12 @@
 #include <vector>
 
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-// After CPython's test_shutdown.py, classes ExecutorShutdownTest and ThreadPoolShutdownTest.
+// After CPython's test_shutdown.py, classes ExecutorShutdownTest and ThreadPoolShutdownTest. Left
+// out: test_submit_after_interpreter_shutdown, as a pool that the end of the program has destroyed
+// is no object any more.
 
 using namespace cofutures;
 using cofutures::test::Gate;
@@ -84,6 +89,33 @@ BOOST_AUTO_TEST_CASE(test_run_after_shutdown) {
     ThreadPoolExecutor pool(worker_count);
     pool.shutdown();
     BOOST_CHECK_THROW(pool.submit([](int a, int b) { return a + b; }, 2, 5), ShutdownError);
+}
+
+// The pool is a static object of a child process, which has tasks left when it begins to end.
+BOOST_AUTO_TEST_CASE(test_interpreter_shutdown) {
+    std::array<int, 2> ends{};
+    BOOST_REQUIRE(pipe(ends.data()) == 0);
+    std::fflush(nullptr);  // what is buffered is this process's to write
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        static Gate ending;
+        static ThreadPoolExecutor pool(1);
+        std::atexit([] { ending.open(); });
+        pool.submit([] { ending.wait(); });
+        pool.submit([&] { static_cast<void>(write(ends[1], "apple", 5) == 5); });
+        std::exit(0);  // NOLINT(concurrency-mt-unsafe): this is what is tested
+    }
+    close(ends[1]);
+    std::string output;
+    for (char c = 0; read(ends[0], &c, 1) == 1;) {
+        output += c;
+    }
+    close(ends[0]);
+    int status = -1;
+    waitpid(child, &status, 0);
+    BOOST_TEST((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    BOOST_TEST(output == "apple");
 }
 
 BOOST_AUTO_TEST_CASE(test_hang_issue12364) {
