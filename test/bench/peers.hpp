@@ -7,6 +7,7 @@
 
 #include <cofutures/thread_pool_executor.hpp>
 
+#include <boost/asio/packaged_task.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
@@ -120,6 +121,21 @@ private:
     boost::asio::thread_pool pool_;
 };
 
+class AsioPackagedTask {
+public:
+    static constexpr const char* name = "asio::post(std::packaged_task)";
+    explicit AsioPackagedTask(int threads) : pool_(static_cast<std::size_t>(threads)) {}
+    template <class Fn>
+    auto submit(Fn fn) {
+        return boost::asio::post(
+            pool_, std::packaged_task<std::invoke_result_t<Fn&>()>(std::move(fn))
+        );
+    }
+
+private:
+    boost::asio::thread_pool pool_;
+};
+
 class StdAsync {
 public:
     static constexpr const char* name = "std::async";
@@ -212,7 +228,8 @@ using PostingPools = PoolList<
 
 /// Those that keep threads and give futures; the first is what the others are compared to.
 using FuturePools = PoolList<
-    AsioUseFuture
+    AsioUseFuture,
+    AsioPackagedTask
 #ifdef COFUTURES_BENCH_BOOST_THREAD
     ,
     BoostThread
