@@ -10,6 +10,8 @@
 
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
+#include "support/ledger.hpp"
+#include "support/long_run.hpp"
 
 #include <boost/asio/thread_pool.hpp>
 
@@ -17,26 +19,28 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
-#include <random>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
-#include <malloc.h>
 #include <signal.h>
 
 using namespace cofutures;
+using cofutures::test::below;
 using cofutures::test::generous;
 using cofutures::test::Holdings;
+using cofutures::test::Ledger;
+using cofutures::test::LongRunArguments;
+using cofutures::test::Random;
+using cofutures::test::require;
+using cofutures::test::require_nothing_left;
+using cofutures::test::used_mib;
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Random = std::minstd_rand;
 
 // --- what tasks do, in this process or in another -----------------------------------------------
 
@@ -56,64 +60,12 @@ int add_up(int rounds) {
     return sum;
 }
 
-// --- the books ----------------------------------------------------------------------------------
-
-struct Books {
-    std::atomic<std::uint64_t> submitted{0};
-    std::atomic<std::uint64_t> refused{0};
-    std::atomic<std::uint64_t> returned{0};
-    std::atomic<std::uint64_t> failed{0};
-    std::atomic<std::uint64_t> cancelled{0};
-    std::atomic<std::uint64_t> wrong{0};
-
-    [[nodiscard]] std::uint64_t ended() const { return returned + failed + cancelled; }
-
-    /// Enters what became of a future when it is done.
-    void enter(const Future<int>& future, int expected) {
-        ++submitted;
-        future.add_done_callback([this, expected](const Future<int>& done) {
-            if (done.cancelled()) {
-                ++cancelled;
-            } else if (done.exception() != nullptr) {
-                ++failed;
-            } else {
-                wrong += done.result() == expected ? 0 : 1;
-                ++returned;
-            }
-        });
-    }
-
-    void print(const char* when) const {
-        std::printf(
-            "%s: %llu submitted = %llu returned + %llu failed + %llu cancelled; %llu refused\n",
-            when,
-            static_cast<unsigned long long>(submitted),
-            static_cast<unsigned long long>(returned),
-            static_cast<unsigned long long>(failed),
-            static_cast<unsigned long long>(cancelled),
-            static_cast<unsigned long long>(refused)
-        );
-        std::fflush(stdout);
-    }
-};
-
-/// Throws unless it holds.
-void require(bool holds, const std::string& what) {
-    if (!holds) {
-        throw std::logic_error(what);
-    }
-}
-
-int below(Random& random, int limit) {
-    return static_cast<int>(random() % static_cast<unsigned>(limit));
-}
-
 // --- one user of an executor --------------------------------------------------------------------
 
 /// Does one thing after another to an executor that others use, and may end, at the same time.
 class User {
 public:
-    User(Executor& executor, Books& books, std::uint32_t seed)
+    User(Executor& executor, Ledger& books, std::uint32_t seed)
         : executor_(executor), books_(books), random_(seed) {}
 
     void act(int operations) {
@@ -223,7 +175,7 @@ private:
     }
 
     Executor& executor_;
-    Books& books_;
+    Ledger& books_;
     Random random_;
     std::vector<Future<int>> futures_;
 };
@@ -231,7 +183,7 @@ private:
 // --- one life of an executor --------------------------------------------------------------------
 
 /// Has up to three threads use it while this one may end it.
-void use(Executor& executor, Books& books, Random& random, int operations) {
+void use(Executor& executor, Ledger& books, Random& random, int operations) {
     std::vector<std::thread> users;
     std::atomic<bool> good{true};
     const int count = 1 + below(random, 3);
@@ -270,7 +222,7 @@ struct Join {
     ~Join() { thread.join(); }
 };
 
-void live_once(Books& books, Random& random) {
+void live_once(Ledger& books, Random& random) {
     switch (below(random, 8)) {
     case 0: {
         ProcessPoolExecutor pool({.max_workers = 1 + below(random, 2)});
@@ -313,53 +265,11 @@ void live_once(Books& books, Random& random) {
 
 // --- the program --------------------------------------------------------------------------------
 
-struct Arguments {
-    int seconds = 5;
-    std::uint32_t seed = std::random_device()();
-
-    static Arguments parse(int argc, char** argv) {
-        Arguments arguments;
-        if (const char* given = std::getenv("COFUTURES_TEST_SEED"); given != nullptr) {
-            arguments.seed = static_cast<std::uint32_t>(std::stoul(given));
-        }
-        for (int i = 1; i < argc; i += 2) {
-            const std::string_view name = argv[i];
-            if (i + 1 == argc || (name != "--seconds" && name != "--seed")) {
-                throw std::invalid_argument("usage: soak [--seconds N] [--seed S]");
-            }
-            if (name == "--seconds") {
-                arguments.seconds = std::stoi(argv[i + 1]);
-            } else {
-                arguments.seed = static_cast<std::uint32_t>(std::stoul(argv[i + 1]));
-            }
-        }
-        return arguments;
-    }
-};
-
-// What the allocator has given out; nothing under a sanitizer that has its own.
-double used_mib() {
-    return static_cast<double>(mallinfo2().uordblks) / (1 << 20);
-}
-
-/// Waits until no more threads and children are there than before: a joined thread's entry lingers.
-void require_nothing_left(const Holdings& before) {
-    const auto deadline = Clock::now() + generous;
-    Holdings after = Holdings::now();
-    while (after.threads > before.threads && Clock::now() < deadline) {
-        std::this_thread::yield();
-        after = Holdings::now();
-    }
-    require(after.threads <= before.threads, "a thread is left");
-    require(after.children <= before.children, "a child process is left");
-    require(after.descriptors <= before.descriptors, "a descriptor is left");
-}
-
-void soak(const Arguments& arguments) {
+void soak(const LongRunArguments& arguments) {
     std::printf("soak --seed %lu\n", static_cast<unsigned long>(arguments.seed));
     std::fflush(stdout);
     Random random(arguments.seed);
-    Books books;
+    Ledger books;
     std::thread([] {}).join();  // a sanitizer may start a thread together with the first
     const Holdings before = Holdings::now();
     const auto start = Clock::now();
@@ -390,7 +300,7 @@ int main(int argc, char** argv) {
     freeze_support(argc, argv);
 
     try {
-        soak(Arguments::parse(argc, argv));
+        soak(LongRunArguments::parse(argc, argv));
         return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "FAILED: %s\n", error.what());
