@@ -1,6 +1,7 @@
 #include "process/child_process.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/process/v2/posix/default_launcher.hpp>
 #include <boost/process/v2/process.hpp>
 #include <boost/system/system_error.hpp>
@@ -402,6 +403,9 @@ pid_t launch(const Command& command, ChildSetup& setup, error_code& error) {
     bp::posix::default_launcher launcher;
     launcher.env = command.environment();
     try {
+        // The context gets its own descriptors now: were there none left after the fork, the
+        // launcher would lose the one by which it knows the child.
+        const boost::asio::posix::stream_descriptor none(context);
         const SignalsBlocked blocked;
         auto process =
             launcher(context.get_executor(), error, command.program(), command.arguments(), setup);

@@ -21,6 +21,7 @@
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -43,8 +44,7 @@ using boost::system::error_code;
 using cofutures::WorkerLimits;
 namespace asio = boost::asio;
 
-// ---- the child
-// ------------------------------------------------------------------------------------
+// ---- the child ----------------------------------------------------------------------------------
 
 namespace {
 
@@ -265,8 +265,7 @@ int main(int argc, char** argv) {
     return boost::unit_test::unit_test_main(&init_unit_test, argc, argv);
 }
 
-// ---- the parent
-// -----------------------------------------------------------------------------------
+// ---- the parent ---------------------------------------------------------------------------------
 
 namespace {
 
@@ -284,6 +283,15 @@ struct CleanProcess {
 
     std::vector<int> descriptors;
 };
+
+// The limit under which so many numbers are left for new descriptors.
+rlim_t limit_with_room(const std::vector<int>& taken, int room) {
+    int limit = 0;
+    for (int free = 0; free < room; ++limit) {
+        free += std::ranges::count(taken, limit) == 0 ? 1 : 0;
+    }
+    return static_cast<rlim_t>(limit);
+}
 
 ExitStatus wait_for_end(asio::io_context& context, ChildProcess& child) {
     ExitStatus result;
@@ -471,6 +479,37 @@ BOOST_AUTO_TEST_CASE(words_that_exec_cannot_pass_are_refused) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_start_that_runs_out_of_descriptors_at_any_point_loses_none) {
+    asio::io_context context;
+    const SpawnRequest request{.arguments = {"child", "exit7"}};
+    ChildProcess first(context.get_executor(), request);
+    wait_for_end(context, first);  // now the context has all that it needs
+    const std::vector<int> before = open_descriptors();
+    rlimit allowed{};
+    ::getrlimit(RLIMIT_NOFILE, &allowed);
+    int failures = 0;
+    constexpr int most = 16;
+    for (int room = 0; room < most; ++room) {
+        const rlimit limit{.rlim_cur = limit_with_room(before, room), .rlim_max = allowed.rlim_max};
+        std::optional<ChildProcess> child;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+        try {
+            child.emplace(context.get_executor(), request);
+        } catch (const boost::system::system_error& error) {
+            BOOST_TEST((error.code() == boost::system::errc::too_many_files_open));
+            ++failures;
+        }
+        ::setrlimit(RLIMIT_NOFILE, &allowed);
+        if (child) {
+            BOOST_TEST((wait_for_end(context, *child).exit_code == 7));
+            child.reset();
+        }
+        BOOST_TEST(open_descriptors() == before, boost::test_tools::per_element());
+    }
+    BOOST_TEST(failures > 0);
+    BOOST_TEST(failures < most);
+}
+
 BOOST_AUTO_TEST_CASE(a_failed_start_does_not_run_the_exit_handlers_of_this_program) {
     Pipe pipe = make_pipe();
     witness_of_exit = pipe.write_end.get();
@@ -590,8 +629,7 @@ BOOST_AUTO_TEST_CASE(standard_streams_can_lead_elsewhere) {
     wait_for_end(context, talker.child);
 }
 
-// ---- limits
-// --------------------------------------------------------------------------------------
+// ---- limits -------------------------------------------------------------------------------------
 
 // The program behind a launcher too: they are set before either begins.
 const std::vector<std::vector<std::string>> launchers{{}, {"env"}};
