@@ -92,7 +92,8 @@ std::size_t LocalMapJob::schedule(const MapRun& items, std::exception_ptr& error
 std::size_t LocalMapJob::append(const MapRun& items) {
     const std::lock_guard lock(mutex_);
     unclaimed_.append(items);
-    const std::size_t useful = std::min(workers_, unclaimed_.count);
+    const std::size_t busy = drainers_ - queued_;  // with what they have claimed
+    const std::size_t useful = std::min(workers_, busy + unclaimed_.count);
     const std::size_t missing = useful - std::min(useful, drainers_);
     const std::size_t wanted = std::max<std::size_t>(missing, config_.lazy ? 1 : 0);
     drainers_ += wanted;

@@ -14,6 +14,8 @@
 #include <algorithm>
 #include <atomic>
 #include <numeric>
+#include <optional>
+#include <ranges>
 #include <stdexcept>
 #include <vector>
 
@@ -70,6 +72,26 @@ BOOST_AUTO_TEST_CASE(results_come_in_completion_order) {
         done[expected].open();
     }
     BOOST_TEST(!range.next().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(an_item_that_comes_while_another_one_runs_is_not_kept_waiting) {
+    ThreadPoolExecutor pool(2);
+    Gate begun[2];
+    const auto late = [&](int value) {
+        if (value == 1) {
+            begun[0].wait();
+        }
+        return value;
+    };
+    auto range = pool.map_unordered(
+        [&](int value) {
+            begun[value].open();
+            begun[1].wait();
+            return value;
+        },
+        std::views::iota(0, 2) | std::views::transform(late)
+    );
+    BOOST_TEST(*range.next() + *range.next() == 1);
 }
 
 BOOST_AUTO_TEST_CASE(order_of_completion_is_kept_for_a_late_reader) {
