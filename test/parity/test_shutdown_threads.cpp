@@ -24,8 +24,6 @@
 #include <vector>
 
 #include <pthread.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 // After CPython's test_shutdown.py, classes ExecutorShutdownTest and ThreadPoolShutdownTest. Left
 // out: test_submit_after_interpreter_shutdown, as a pool that the end of the program has destroyed
@@ -91,30 +89,15 @@ BOOST_AUTO_TEST_CASE(test_run_after_shutdown) {
     BOOST_CHECK_THROW(pool.submit([](int a, int b) { return a + b; }, 2, 5), ShutdownError);
 }
 
-// The pool is a static object of a child process, which has tasks left when it begins to end.
+// The other program's pool is a static object, and has tasks left when the program begins to end.
 BOOST_AUTO_TEST_CASE(test_interpreter_shutdown) {
-    std::array<int, 2> ends{};
-    BOOST_REQUIRE(pipe(ends.data()) == 0);
-    std::fflush(nullptr);  // what is buffered is this process's to write
-    const pid_t child = fork();
-    if (child == 0) {
-        alarm(60);
-        static Gate ending;
-        static ThreadPoolExecutor pool(1);
-        std::atexit([] { ending.open(); });
-        pool.submit([] { ending.wait(); });
-        pool.submit([&] { static_cast<void>(write(ends[1], "apple", 5) == 5); });
-        std::exit(0);  // NOLINT(concurrency-mt-unsafe): this is what is tested
-    }
-    close(ends[1]);
+    std::FILE* program = popen(COFUTURES_ENDS_WITH_TASKS, "r");
+    BOOST_REQUIRE(program != nullptr);
     std::string output;
-    for (char c = 0; read(ends[0], &c, 1) == 1;) {
-        output += c;
+    for (int c = std::fgetc(program); c != EOF; c = std::fgetc(program)) {
+        output += static_cast<char>(c);
     }
-    close(ends[0]);
-    int status = -1;
-    waitpid(child, &status, 0);
-    BOOST_TEST((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    BOOST_TEST(pclose(program) == 0);
     BOOST_TEST(output == "apple");
 }
 

@@ -13,9 +13,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
+#include <iterator>
 #include <numeric>
 #include <optional>
-#include <ranges>
 #include <stdexcept>
 #include <vector>
 
@@ -36,6 +37,41 @@ std::vector<int> numbers_to(int count) {
     std::iota(numbers.begin(), numbers.end(), 0);
     return numbers;
 }
+
+/// Two items, of which the second is there when a gate is open.
+class LateSecond {
+public:
+    class iterator {
+    public:
+        using value_type = int;
+        using difference_type = std::ptrdiff_t;
+
+        explicit iterator(const LateSecond& range) : range_(&range) {}
+
+        int operator*() const { return range_->items_[place_]; }
+        iterator& operator++() {
+            if (++place_ == 1) {
+                range_->gate_.wait();
+            }
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        bool operator==(std::default_sentinel_t) const { return place_ == range_->items_.size(); }
+
+    private:
+        const LateSecond* range_;
+        std::size_t place_ = 0;
+    };
+
+    LateSecond(const std::vector<int>& items, const Gate& gate) : items_(items), gate_(gate) {}
+
+    [[nodiscard]] iterator begin() const { return iterator(*this); }
+    [[nodiscard]] std::default_sentinel_t end() const { return {}; }
+
+private:
+    const std::vector<int>& items_;
+    const Gate& gate_;
+};
 
 }  // namespace
 
@@ -77,19 +113,15 @@ BOOST_AUTO_TEST_CASE(results_come_in_completion_order) {
 BOOST_AUTO_TEST_CASE(an_item_that_comes_while_another_one_runs_is_not_kept_waiting) {
     ThreadPoolExecutor pool(2);
     Gate begun[2];
-    const auto late = [&](int value) {
-        if (value == 1) {
-            begun[0].wait();
-        }
-        return value;
-    };
+    const std::vector<int> items{0, 1};
+    const LateSecond inputs(items, begun[0]);
     auto range = pool.map_unordered(
         [&](int value) {
             begun[value].open();
             begun[1].wait();
             return value;
         },
-        std::views::iota(0, 2) | std::views::transform(late)
+        inputs
     );
     BOOST_TEST(*range.next() + *range.next() == 1);
 }
