@@ -1,10 +1,15 @@
 #include <cofutures/detail/map_job.hpp>
 
 #include <cofutures/error.hpp>
+#include <cofutures/detail/state.hpp>
 
 #include "core/completion_scope.hpp"
 #include "core/spin.hpp"
 #include "core/task_place.hpp"
+#include "core/wait_graph.hpp"
+
+#include <optional>
+#include <string>
 
 namespace cofutures::detail {
 
@@ -29,8 +34,7 @@ MapSlot* MapJob::next(const Deadline& deadline) {
     return ordered_ ? next_in_order(deadline) : next_done(deadline);
 }
 
-// --- waiting
-// --------------------------------------------------------------------------------------
+// --- waiting -------------------------------------------------------------------------------------
 
 // Does what can be done before sleeping; says whether `ready()` came true.
 template <class Ready>
@@ -59,6 +63,36 @@ bool MapJob::look_until(Ready ready, const Deadline& deadline) {
     return false;
 }
 
+/// A consumer that is a worker sleeps without a deadline, in the graph of waits.
+class MapJob::Sleep {
+public:
+    /// @throws DeadlockError  if the outcome depends on that worker.
+    Sleep(MapJob& job, const Deadline& deadline) {
+        WorkerContext* const worker = WorkerContext::current();
+        if (!deadline && worker != nullptr) {
+            outcome_.reset(new Outcome(job));
+            edge_.emplace(*worker, *outcome_);
+        }
+    }
+
+private:
+    /// What the consumer waits for, as others see it.
+    class Outcome final : public State<void> {
+    public:
+        explicit Outcome(MapJob& job) : job_(job) {}
+        Dependencies dependencies() override {
+            return job_.has_outcome() ? Dependencies() : job_.needs();
+        }
+        [[nodiscard]] std::string label() const override { return "an item of a map"; }
+
+    private:
+        MapJob& job_;
+    };
+
+    boost::intrusive_ptr<Outcome> outcome_;
+    std::optional<WaitEdge> edge_;
+};
+
 // Sleeps until `woken()`, which whoever makes it true says by wake(); false if the deadline came
 // first.
 template <class Woken>
@@ -83,6 +117,7 @@ MapSlot* MapJob::next_in_order(const Deadline& deadline) {
         return phase.load(std::memory_order_acquire) > MapPhase::dropped;
     };
     if (!look_until(is_done, deadline)) {
+        const Sleep sleep(*this, deadline);
         MapPhase expected = MapPhase::pending;
         if (phase.compare_exchange_strong(expected, MapPhase::awaited, std::memory_order_acq_rel) &&
             !sleep_until(is_done, deadline)) {
@@ -94,6 +129,7 @@ MapSlot* MapJob::next_in_order(const Deadline& deadline) {
             }
         }
     }
+    ++delivered_;
     return &queue_.pop_front();
 }
 
@@ -102,6 +138,7 @@ MapSlot* MapJob::next_done(const Deadline& deadline) {
         return queue_.count != 0 || collect_done();
     };
     if (!look_until(is_some_done, deadline)) {
+        const Sleep sleep(*this, deadline);
         MapSlot* expected = nullptr;
         const auto is_woken = [&] {
             return done_.load(std::memory_order_acquire) != &sleeper_;
@@ -130,6 +167,15 @@ void MapJob::push_done(MapSlot& slot) noexcept {
     if (newest == &sleeper_) {
         wake();
     }
+}
+
+// Whether the consumer, which sleeps, is about to be woken.
+bool MapJob::has_outcome() const noexcept {
+    if (ordered_) {
+        return queue_.first->phase.load(std::memory_order_acquire) > MapPhase::dropped;
+    }
+    const MapSlot* done = done_.load(std::memory_order_acquire);
+    return done != nullptr && done != &sleeper_;
 }
 
 // Moves what is done to the consumer's queue, oldest first; says whether there was any.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 namespace cofutures::detail {
 
@@ -28,7 +29,7 @@ public:
             return;
         }
         if (const auto job = std::exchange(job_, {}).lock()) {
-            job->drain();
+            job->drain(*this);
         }
         end_run(outer);
         finish();
@@ -41,9 +42,16 @@ public:
             return;
         }
         if (const auto job = job_.lock()) {
-            job->drainer_was_lost(phase() == Phase::raised ? error() : nullptr);
+            job->drainer_was_lost(*this, phase() == Phase::raised ? error() : nullptr);
         }
     }
+
+    /// The numbers of the items that it has claimed last. Under the job's mutex.
+    struct Numbers {
+        std::size_t first = 0;
+        std::size_t end = 0;
+    };
+    Numbers claimed;
 
 private:
     std::weak_ptr<LocalMapJob> job_;
@@ -58,8 +66,7 @@ LocalMapJob::~LocalMapJob() {
     BOOST_ASSERT_MSG(unclaimed_.count == 0, "the range stops the map before it lets go of it");
 }
 
-// --- adding items
-// ---------------------------------------------------------------------------------
+// --- adding items --------------------------------------------------------------------------------
 
 std::size_t LocalMapJob::schedule(const MapRun& items, std::exception_ptr& error) {
     std::size_t wanted = append(items);
@@ -107,18 +114,29 @@ void LocalMapJob::start_drainer() {
         new Drainer(std::static_pointer_cast<LocalMapJob>(shared_from_this()))
     );
     static_cast<void>(drainer->add(*drainer));
+    {
+        const std::lock_guard lock(mutex_);
+        started_.push_back(drainer);
+    }
     try {
         sink().submit(drainer);
     } catch (...) {
-        if (drainer->remove(*drainer)) {
-            throw;
-        }
-        // It was failed, and has told so: drainer_was_lost() took it from the counts.
+        const bool told = !drainer->remove(*drainer);
         const std::lock_guard lock(mutex_);
-        ++drainers_;
-        ++queued_;
+        if (told) {
+            // It was failed, and has said so: drainer_was_lost() took it from the counts.
+            ++drainers_;
+            ++queued_;
+        } else {
+            forget(*drainer);
+        }
         throw;
     }
+}
+
+// Under the mutex.
+void LocalMapJob::forget(const Drainer& drainer) noexcept {
+    std::erase_if(started_, [&](const auto& other) { return other.get() == &drainer; });
 }
 
 bool LocalMapJob::try_start_drainer() noexcept {
@@ -138,10 +156,9 @@ bool LocalMapJob::try_start_drainer() noexcept {
     }
 }
 
-// --- draining
-// -------------------------------------------------------------------------------------
+// --- draining ------------------------------------------------------------------------------------
 
-void LocalMapJob::drain() noexcept {
+void LocalMapJob::drain(Drainer& self) noexcept {
     MapGrain grain(config_.grain);
     auto begun = Clock::now();
     const auto end_of_turn =
@@ -150,7 +167,7 @@ void LocalMapJob::drain() noexcept {
         try_start_drainer();  // in vain after a shutdown: then those that there are do it all
     }
     for (;;) {
-        const MapRun items = claim(grain.size());
+        const MapRun items = claim(self, grain.size());
         if (items.count == 0) {
             return;
         }
@@ -161,6 +178,7 @@ void LocalMapJob::drain() noexcept {
         if (now >= end_of_turn && try_start_drainer()) {
             const std::lock_guard lock(mutex_);
             --drainers_;
+            forget(self);
             return;
         }
     }
@@ -174,14 +192,18 @@ bool LocalMapJob::begin_draining() noexcept {
 }
 
 // Takes items to run; without any the caller is no drainer any more.
-MapRun LocalMapJob::claim(std::size_t wanted) noexcept {
+MapRun LocalMapJob::claim(Drainer& self, std::size_t wanted) noexcept {
     const std::lock_guard lock(mutex_);
     if (unclaimed_.count == 0) {
         --drainers_;
+        forget(self);
         return {};
     }
     const std::size_t fair = std::max<std::size_t>(unclaimed_.count / (4 * workers_), 1);
-    return unclaimed_.pop_front(config_.grain != 0 ? wanted : std::min(wanted, fair));
+    const MapRun items = unclaimed_.pop_front(config_.grain != 0 ? wanted : std::min(wanted, fair));
+    self.claimed = {.first = claimed_, .end = claimed_ + items.count};
+    claimed_ += items.count;
+    return items;
 }
 
 void LocalMapJob::run_all(const MapRun& items) noexcept {
@@ -202,19 +224,37 @@ bool LocalMapJob::help() noexcept {
             return false;
         }
         item = unclaimed_.pop_front(1);
+        ++claimed_;
     }
     run_all(item);
     return true;
 }
 
-// --- the end
-// --------------------------------------------------------------------------------------
+// --- waiting ------------------------------------------------------------------------------------
 
-void LocalMapJob::drainer_was_lost(std::exception_ptr error) noexcept {
+// Who has claimed the item that is wanted; any drainer if any item is, or nobody has claimed it.
+Dependencies LocalMapJob::needs() {
+    const std::lock_guard lock(mutex_);
+    Dependencies needs;
+    needs.any_suffices = true;
+    const std::size_t wanted = delivered();
+    const bool any = !ordered() || wanted >= claimed_;
+    for (const auto& drainer : started_) {
+        if (any || (drainer->claimed.first <= wanted && wanted < drainer->claimed.end)) {
+            needs.futures.push_back(drainer);
+        }
+    }
+    return needs;
+}
+
+// --- the end -------------------------------------------------------------------------------------
+
+void LocalMapJob::drainer_was_lost(const Drainer& drainer, std::exception_ptr error) noexcept {
     {
         const std::lock_guard lock(mutex_);
         --drainers_;
         --queued_;
+        forget(drainer);
     }
     halt(std::move(error));
 }
@@ -229,6 +269,7 @@ void LocalMapJob::halt(std::exception_ptr error) noexcept {
             halted_.store(true, std::memory_order_release);
         }
         unclaimed = std::exchange(unclaimed_, {});
+        claimed_ += unclaimed.count;
     }
     unclaimed.for_each([this](MapSlot& slot) { discard(slot); });
 }

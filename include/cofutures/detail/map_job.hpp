@@ -4,6 +4,7 @@
 #include <cofutures/detail/deadline.hpp>
 #include <cofutures/detail/map_sink.hpp>
 #include <cofutures/detail/map_slot.hpp>
+#include <cofutures/detail/state_base.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -42,12 +43,20 @@ public:
     /// Cancels what has not begun.
     virtual void stop() noexcept = 0;
 
+    /// What the outcome depends on that the consumer sleeps for; nothing if that is not known. May
+    /// be asked on any thread while it sleeps.
+    [[nodiscard]] virtual Dependencies needs() { return {}; }
+
 protected:
     MapJob(std::shared_ptr<TaskSink> sink, bool ordered) noexcept
         : sink_(std::move(sink)), ordered_(ordered) {}
     virtual ~MapJob();
 
     [[nodiscard]] TaskSink& sink() const noexcept { return *sink_; }
+    [[nodiscard]] bool ordered() const noexcept { return ordered_; }
+
+    /// How many outcomes the consumer has got, in input order; changes only while it is awake.
+    [[nodiscard]] std::size_t delivered() const noexcept { return delivered_; }
 
     /// As offer().
     virtual std::size_t schedule(const MapRun& items, std::exception_ptr& error) = 0;
@@ -76,17 +85,21 @@ private:
     MapSlot* next_in_order(const Deadline& deadline);
     MapSlot* next_done(const Deadline& deadline);
     bool collect_done() noexcept;
+    [[nodiscard]] bool has_outcome() const noexcept;
     template <class Ready>
     bool look_until(Ready ready, const Deadline& deadline);
     template <class Woken>
     bool sleep_until(Woken woken, const Deadline& deadline);
     void wake() noexcept;
 
+    class Sleep;
+
     const std::shared_ptr<TaskSink> sink_;
     const bool ordered_;
 
     MapRun
         queue_;  // the consumer's: in input order all that are in flight, else those that are done
+    std::size_t delivered_ = 0;  // the consumer's, when items come in input order
 
     std::atomic<MapSlot*> done_{nullptr};  // newest first; &sleeper_: none, and the consumer sleeps
     MapSlot sleeper_;

@@ -14,6 +14,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace cofutures::detail {
 
@@ -37,6 +38,7 @@ public:
     };
 
     void stop() noexcept override { halt(nullptr); }
+    [[nodiscard]] Dependencies needs() final;
 
 protected:
     LocalMapJob(std::shared_ptr<TaskSink> sink, const Config& config);
@@ -57,12 +59,13 @@ private:
 
     void start_drainer();
     bool try_start_drainer() noexcept;
-    void drain() noexcept;
-    void drainer_was_lost(std::exception_ptr error) noexcept;
+    void drain(Drainer& self) noexcept;
+    void forget(const Drainer& drainer) noexcept;
+    void drainer_was_lost(const Drainer& drainer, std::exception_ptr error) noexcept;
     void halt(std::exception_ptr error) noexcept;
 
     std::size_t append(const MapRun& items);
-    MapRun claim(std::size_t wanted) noexcept;
+    MapRun claim(Drainer& self, std::size_t wanted) noexcept;
     bool begin_draining() noexcept;
     void run_all(const MapRun& items) noexcept;
     void discard(MapSlot& slot) noexcept;
@@ -72,8 +75,10 @@ private:
 
     std::mutex mutex_;  // guards the block that follows, and the links of unclaimed items
     MapRun unclaimed_;
-    std::size_t drainers_ = 0;       // submitted or running; an unclaimed item implies one
-    std::size_t queued_ = 0;         // those that have not begun
+    std::size_t drainers_ = 0;  // submitted or running; an unclaimed item implies one
+    std::size_t queued_ = 0;    // those that have not begun
+    std::size_t claimed_ = 0;   // items so far
+    std::vector<boost::intrusive_ptr<Drainer>> started_;  // those of the drainers that exist
     std::exception_ptr halt_error_;  // written before halted_; null: items are cancelled
 
     std::atomic<bool> halted_{false};  // what has not begun will not

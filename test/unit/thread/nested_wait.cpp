@@ -8,6 +8,7 @@
 
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
+#include "support/rounds.hpp"
 #include "support/sanitizer.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -247,6 +248,52 @@ BOOST_AUTO_TEST_CASE(a_deep_chain_of_waits_does_not_overflow_the_stack) {
         return n == 0 ? 0 : 1 + pool.submit(std::cref(down), n - 1).result();
     };
     BOOST_TEST(pool.submit(std::cref(down), depth).result(generous) == depth);
+}
+
+// The reader of a map waits for the worker that runs the item, as it waits for a task.
+BOOST_AUTO_TEST_CASE(an_item_of_a_map_that_waits_for_its_reader_is_found) {
+    for (const bool ordered : {true, false}) {
+        ThreadPoolExecutor pool(2);
+        Gate begun;
+        Promise<Future<int>> promise;
+        const auto wait_for_reader = [&, me = promise.get_future()](int) {
+            begun.open();
+            return me.result().result();
+        };
+        auto reader = pool.submit({.name = "reader"}, [&] {
+            const std::vector<int> items{0};
+            auto results = ordered ? pool.map(wait_for_reader, items)
+                                   : pool.map_unordered(wait_for_reader, items);
+            begun.wait();
+            return *results.next();
+        });
+        promise.set_result(reader);
+        try {
+            reader.result(generous);
+            BOOST_FAIL("it cannot return");
+        } catch (const DeadlockError& error) {
+            BOOST_TEST(std::string(error.what()).find("\"reader\"") != std::string::npos);
+            BOOST_TEST(std::string(error.what()).find("\"map\"") != std::string::npos);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(an_item_behind_the_one_that_is_read_may_wait_for_the_reader) {
+    for (long round = 0; round < rounds(400); ++round) {
+        ThreadPoolExecutor pool(2);
+        Promise<Future<int>> promise;
+        const auto second_waits = [me = promise.get_future()](int item) {
+            return item == 0 ? 7 : me.result().result();
+        };
+        auto reader = pool.submit([&, ordered = round % 2 == 0] {
+            const std::vector<int> items{0, 1};
+            auto results = ordered ? pool.map({.chunksize = 2}, second_waits, items)
+                                   : pool.map_unordered({.chunksize = 2}, second_waits, items);
+            return *results.next();
+        });
+        promise.set_result(reader);
+        BOOST_REQUIRE(reader.result(generous) == 7);
+    }
 }
 
 // A coroutine that has let go of its thread needs one of its pool's to go on.
