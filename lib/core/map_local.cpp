@@ -113,11 +113,11 @@ void LocalMapJob::start_drainer() {
     const boost::intrusive_ptr<Drainer> drainer(
         new Drainer(std::static_pointer_cast<LocalMapJob>(shared_from_this()))
     );
-    static_cast<void>(drainer->add(*drainer));
     {
         const std::lock_guard lock(mutex_);
         started_.push_back(drainer);
     }
+    static_cast<void>(drainer->add(*drainer));
     try {
         sink().submit(drainer);
     } catch (...) {
@@ -230,7 +230,7 @@ bool LocalMapJob::help() noexcept {
     return true;
 }
 
-// --- waiting ------------------------------------------------------------------------------------
+// --- waiting -------------------------------------------------------------------------------------
 
 // Who has claimed the item that is wanted; any drainer if any item is, or nobody has claimed it.
 Dependencies LocalMapJob::needs() {
