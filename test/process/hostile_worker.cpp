@@ -59,12 +59,6 @@ std::string frame(std::uint8_t kind, std::uint64_t task, std::uint64_t size) {
     return header;
 }
 
-[[noreturn]] void sleep_for_ever() {
-    for (;;) {
-        ::pause();
-    }
-}
-
 void write_garbage(const GateName& gate, const std::string& bytes) {
     pass(gate);
     write_all(pipes().second, bytes);

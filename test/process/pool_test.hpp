@@ -135,6 +135,13 @@ inline pid_t pass(const GateName& gate) {
     return ::getpid();
 }
 
+/// In a task: until its worker is killed.
+[[noreturn]] inline void sleep_for_ever() {
+    for (;;) {
+        ::pause();
+    }
+}
+
 /// What a future ended with, if it is an `E`; fails the test otherwise.
 template <class E, class T>
 std::optional<E> error_of(const Future<T>& future) {
