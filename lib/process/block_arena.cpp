@@ -4,6 +4,7 @@
 #include <cofutures/detail/shared_content.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 
 namespace cofutures::process {
@@ -38,7 +39,7 @@ std::optional<std::uint64_t> BlockArena::put(std::span<const std::byte> bytes) {
         return std::nullopt;
     }
     try {
-        std::ranges::copy(bytes, memory_.view(offset, size).begin());
+        std::memcpy(memory_.view(offset, size).data(), bytes.data(), bytes.size());
     } catch (const std::exception&) {
         release(offset);
         return std::nullopt;

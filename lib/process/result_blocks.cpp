@@ -4,6 +4,7 @@
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <utility>
 
@@ -38,7 +39,7 @@ std::optional<std::uint64_t> ResultBlocks::put(std::span<const std::byte> bytes)
         return std::nullopt;
     }
     try {
-        std::ranges::copy(bytes, memory_.view(offset, size).begin());
+        std::memcpy(memory_.view(offset, size).data(), bytes.data(), bytes.size());
     } catch (const std::exception&) {  // no room among the addresses
         release(offset);
         return std::nullopt;

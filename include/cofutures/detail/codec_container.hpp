@@ -4,6 +4,7 @@
 #include <cofutures/detail/codec_stream.hpp>
 #include <cofutures/detail/codec_trait.hpp>
 #include <cofutures/detail/codec_type_name.hpp>
+#include <cofutures/detail/huge_pages.hpp>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +12,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <forward_list>
 #include <iterator>
@@ -87,9 +89,13 @@ public:
         ++*this;
         return old;
     }
+    UnalignedIterator& operator--() noexcept { return *this += -1; }
     UnalignedIterator& operator+=(difference_type count) noexcept {
         at_ += count * static_cast<difference_type>(sizeof(T));
         return *this;
+    }
+    friend UnalignedIterator operator+(UnalignedIterator at, difference_type count) noexcept {
+        return at += count;
     }
     friend difference_type operator-(UnalignedIterator a, UnalignedIterator b) noexcept {
         return (a.at_ - b.at_) / static_cast<difference_type>(sizeof(T));
@@ -115,15 +121,16 @@ struct BulkCodec {
     /// Makes the elements where they are to be: filling the memory first would cost as much again.
     static Container decode(Decoder& decoder) {
         const auto bytes = decoder.read_elements(sizeof(T), type_name<Container>());
+        const std::size_t count = bytes.size() / sizeof(T);
+        const std::byte* const first = bytes.data();
         if constexpr (std::is_same_v<T, std::byte>) {
-            return Container(bytes.begin(), bytes.end());
-        } else if constexpr (sizeof(T) == 1 && !std::is_enum_v<T>) {
-            // Characters may be read as they lie.
-            const auto* first = reinterpret_cast<const unsigned char*>(bytes.data());
-            return Container(first, first + bytes.size());
+            return make_flat<Container>(first, count);
         } else {
-            const std::byte* const end = bytes.data() + bytes.size();
-            return Container(UnalignedIterator<T>(bytes.data()), UnalignedIterator<T>(end));
+            if (reinterpret_cast<std::uintptr_t>(first) % alignof(T) == 0) {  // NOLINT: its address
+                // The bytes are those of such elements, copied.
+                return make_flat<Container>(reinterpret_cast<const T*>(first), count);
+            }
+            return make_flat<Container>(UnalignedIterator<T>(first), count);
         }
     }
 };
@@ -348,7 +355,7 @@ struct BuiltinCodec<std::array<T, Size>> {
             Array values{};
             if constexpr (bulk) {
                 const auto bytes = decoder.read(sizeof(T) * Size, type_name<Array>());
-                std::ranges::copy(bytes, std::as_writable_bytes(std::span(values)).begin());
+                std::memcpy(values.data(), bytes.data(), bytes.size());
             } else {
                 for (auto& value : values) {
                     value = cofutures::decode<T>(decoder);

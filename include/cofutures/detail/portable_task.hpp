@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cofutures/codec.hpp>
+#include <cofutures/detail/huge_pages.hpp>
 #include <cofutures/detail/remote_call.hpp>
 #include <cofutures/detail/remote_task.hpp>
 #include <cofutures/detail/task.hpp>
@@ -18,7 +19,7 @@ class PortableTask : public Task<T, Fn, Args...>, public RemoteTask {
 public:
     template <class F, class... A>
     explicit PortableTask(F&& fn, A&&... args)
-        : Task<T, Fn, Args...>(std::forward<F>(fn), std::forward<A>(args)...),
+        : Task<T, Fn, Args...>(std::forward<F>(fn), to_store<A>(args)...),
           function_(Call::function(this->callable())) {}
 
     RemoteTask* remote() noexcept override { return this; }
