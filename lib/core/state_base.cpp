@@ -7,6 +7,7 @@
 
 #include "core/blocking_waiter.hpp"
 #include "core/completion_scope.hpp"
+#include "core/run_in_place.hpp"
 #include "core/spin.hpp"
 #include "core/task_account.hpp"
 #include "core/wait_graph.hpp"

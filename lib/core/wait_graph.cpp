@@ -3,12 +3,14 @@
 #include <cofutures/error.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <mutex>
-#include <set>
 #include <string>
-#include <system_error>
-#include <thread>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace cofutures::detail {
 
@@ -29,27 +31,24 @@ thread_local constinit const char* stack_base = nullptr;
 /// Finds out whether a future could never end if the calling worker waited for it. Under
 /// graph_mutex.
 ///
-/// What can go on is proved, and the rest is stuck: a worker that waits can go on if what it waits
-/// for can end, and that may depend on any of several workers, which may wait for each other. The
-/// search takes what it comes to a second time for stuck, and keeps what it has proved to be able
-/// to go on; it is repeated until nothing is proved anew.
+/// All that the future depends on becomes a graph: futures that need several others, all or any of
+/// them; workers, which need what they wait for; and pools without a worker to spare, whose tasks
+/// need any of their workers. Who needs nobody can go on, and so, step by step, can whoever needs
+/// only such. The rest is stuck: the calling worker, and who needs it. Each is looked at once, and
+/// none on top of another, as there may be very many.
 class WaitGraph {
 public:
     /// @param caller  Null for a thread that is no worker.
     explicit WaitGraph(const WorkerContext* caller) : caller_(caller) {}
 
     /// Whether `future` cannot end before the calling worker goes on.
-    bool cannot_end(const StatePtr& future) {
-        std::size_t known = 0;
-        do {
-            known = free_.size();
-            seen_.clear();
-            path_.clear();
-            if (!is_stuck(future)) {
-                return false;
-            }
-        } while (free_.size() != known);
-        return true;
+    bool cannot_end(StatePtr future) {
+        goal_ = need_of(std::move(future));
+        for (std::size_t index = 0; index < nodes_.size(); ++index) {
+            expand(index);
+        }
+        let_go_on();
+        return is_stuck(goal_);
     }
 
     static void add(TaskPool& pool, const WorkerContext& worker) {
@@ -66,120 +65,197 @@ public:
             return text + "in a forked child there are none of the pool's threads; make another "
                           "pool in the child, or fork before the call is submitted";
         }
-        if (path_.empty()) {
+        const std::vector<const Need*> way = way_to_caller();
+        if (way.empty()) {
             return text + "it blocks a thread of the very context that is to end it; co_await the "
                           "future, or wait on another thread";
         }
+        constexpr const char* waits = ", which waits for ";
         text += label(*caller_);
-        for (auto it = path_.rbegin(); it != path_.rend(); ++it) {
-            text += ", which waits for " + *it;
+        for (const Need* need : way) {
+            if (need->task) {
+                text += waits + label(*need->task);
+            } else if (const WorkerContext* worker = nodes_[need->node].worker) {
+                text += waits + label(*worker);
+            }
+        }
+        if (way.back()->task && way.back()->task != caller_->task_) {
+            text += waits + label(*caller_);  // which runs in place of it, and so it waits for that
         }
         return text;
     }
 
 private:
-    bool is_stuck(StatePtr future) {
+    static constexpr std::size_t nobody = SIZE_MAX;
+
+    struct Need {
+        std::size_t node = nobody;  // it ends by itself
+        StatePtr task{};            // what is needed of the node, if it has a name
+    };
+
+    // One of three kinds, or what never ends.
+    struct Node {
+        StatePtr gathering{};
+        const WorkerContext* worker = nullptr;
+        const TaskPool* pool = nullptr;
+
+        Dependencies needed{};  // by the gathering, until it is expanded
+        std::vector<Need> needs{};
+        std::vector<std::size_t> needed_by{};
+        std::size_t missing = 0;  // so many of `needs` must yet be able to go on
+    };
+
+    Need need_of(StatePtr future) {
         for (;;) {
             if (future->done()) {
-                return false;
+                return {};
             }
-            Dependencies needs = future->dependencies();
-            if (needs.futures.empty()) {
-                return is_stuck_at_its_place(*future);
+            Dependencies needed = future->dependencies();
+            if (needed.futures.empty()) {
+                return place_of(std::move(future));
             }
-            if (needs.futures.size() > 1) {
-                kept_.push_back(future);  // no other future is to get its address
-                return search(future.get(), [&] { return is_stuck_in_all_or_one(needs); });
+            if (needed.futures.size() > 1) {
+                const void* const key = future.get();
+                return {node(key, {.gathering = std::move(future), .needed = std::move(needed)})};
             }
-            future = std::move(needs.futures.front());
+            future = std::move(needed.futures.front());
         }
     }
 
-    bool is_stuck_in_all_or_one(const Dependencies& needs) {
-        const auto stuck = [this](const StatePtr& one) {
-            return is_stuck(one);
-        };
-        return needs.any_suffices ? std::ranges::all_of(needs.futures, stuck)
-                                  : std::ranges::any_of(needs.futures, stuck);
-    }
-
-    /// Looks at a worker or a future unless that has been done.
-    template <class Look>
-    bool search(const void* what, Look look) {
-        if (free_.contains(what)) {
-            return false;
-        }
-        if (!seen_.insert(what).second) {
-            return true;
-        }
-        const std::size_t way = path_.size();
-        const bool stuck = look();
-        if (!stuck) {
-            free_.insert(what);
-            path_.resize(way);
-        }
-        return stuck;
-    }
-
-    bool is_stuck_at_its_place(const StateBase& future) {
-        const TaskPlace* place = future.place();
+    Need place_of(StatePtr future) {
+        const TaskPlace* const place = future->place();
         if (place == nullptr) {
-            return false;  // a promise, or work that is nobody's here: it may end at any time
+            return {};  // a promise, or work that is nobody's here: it may end at any time
         }
         const WorkerContext* const worker = place->worker();
         const auto& pool =
             worker != nullptr ? worker->pool() : static_cast<const TaskPool&>(*place);
         if (!pool.is_at_home()) {
             away_ = true;
-            return true;
+            return {node(&away_, {})};
         }
         if (worker != nullptr) {
-            return is_stuck(*worker, &future);
+            return {node(worker, {.worker = worker}), std::move(future)};
         }
         if (pool.needs_this_thread()) {
-            return true;
+            return {node(&away_, {})};
         }
         if (pool.workers_.size() < pool.most_workers()) {
-            return false;
+            return {};
         }
         // It is queued, or a coroutine that has begun: any of the workers will do for it.
-        const std::size_t way = path_.size();
-        for (const WorkerContext* any : pool.workers_) {
-            const std::size_t found = path_.size();
-            if (!is_stuck(*any)) {
-                path_.resize(way);
-                return false;
-            }
-            if (found > way) {
-                path_.resize(found);  // one way to the caller is enough for a message
-            }
-        }
-        if (path_.size() > way) {
-            path_.push_back(label(future));
-        }
-        return true;
+        return {node(&pool, {.pool = &pool}), std::move(future)};
     }
 
-    /// @param task  What the worker runs that is waited for; null for whatever it runs.
-    bool is_stuck(const WorkerContext& worker, const StateBase* task = nullptr) {
-        if (&worker == caller_) {
-            if (task != nullptr && task != worker.task_) {
-                path_.push_back(label(worker));  // which it runs in place, and so waits for
+    std::size_t node(const void* key, Node node) {
+        const auto [found, is_new] = indices_.try_emplace(key, nodes_.size());
+        if (is_new) {
+            nodes_.push_back(std::move(node));
+        }
+        return found->second;
+    }
+
+    [[nodiscard]] bool never_ends(const Node& node) const {
+        return node.worker != nullptr ? node.worker == caller_
+                                      : node.gathering == nullptr && node.pool == nullptr;
+    }
+
+    struct Needs {
+        std::vector<Need> all;
+        bool any_suffices = false;
+    };
+
+    // References into nodes_ do not outlast need_of() and node().
+    Needs needs_of(std::size_t index) {
+        Needs needs;
+        if (const WorkerContext* const worker = nodes_[index].worker) {
+            if (worker->awaited_ != nullptr) {
+                needs.all.push_back(need_of(StatePtr(worker->awaited_)));
             }
-            path_.push_back(task == nullptr ? label(worker) : label(*task));
-            return true;
+        } else if (const TaskPool* const pool = nodes_[index].pool) {
+            needs.any_suffices = true;
+            for (const WorkerContext* any : pool->workers_) {
+                needs.all.push_back({node(any, {.worker = any})});
+            }
+        } else {
+            const Dependencies needed = std::exchange(nodes_[index].needed, {});
+            needs.any_suffices = needed.any_suffices;
+            for (const StatePtr& future : needed.futures) {
+                needs.all.push_back(need_of(future));
+            }
         }
-        if (worker.awaited_ == nullptr) {
-            return false;
+        return needs;
+    }
+
+    void expand(std::size_t index) {
+        if (never_ends(nodes_[index])) {
+            nodes_[index].missing = 1;
+            return;
         }
-        const std::size_t way = path_.size();
-        if (!search(&worker, [&] { return is_stuck(StatePtr(worker.awaited_)); })) {
-            return false;
+        auto [needs, any_suffices] = needs_of(index);
+        const auto ends = [](const Need& need) {
+            return need.node == nobody;
+        };
+        if (any_suffices ? std::ranges::any_of(needs, ends) : std::ranges::all_of(needs, ends)) {
+            return;
         }
-        if (path_.size() > way) {
-            path_.push_back(task == nullptr ? label(worker) : label(*task));
+        std::erase_if(needs, ends);
+        for (const Need& need : needs) {
+            nodes_[need.node].needed_by.push_back(index);
         }
-        return true;
+        nodes_[index].missing = any_suffices ? 1 : needs.size();
+        nodes_[index].needs = std::move(needs);
+    }
+
+    // Says of everybody whether they can go on.
+    void let_go_on() {
+        std::vector<std::size_t> free;
+        for (std::size_t index = 0; index < nodes_.size(); ++index) {
+            if (nodes_[index].missing == 0) {
+                free.push_back(index);
+            }
+        }
+        while (!free.empty()) {
+            const std::size_t index = free.back();
+            free.pop_back();
+            for (const std::size_t other : nodes_[index].needed_by) {
+                if (nodes_[other].missing != 0 && --nodes_[other].missing == 0) {
+                    free.push_back(other);
+                }
+            }
+        }
+    }
+
+    [[nodiscard]] bool is_stuck(const Need& need) const {
+        return need.node != nobody && nodes_[need.node].missing != 0;
+    }
+
+    // The shortest way from what is awaited to the calling worker, over those that are stuck; empty
+    // if it is not they that wait for it.
+    [[nodiscard]] std::vector<const Need*> way_to_caller() const {
+        std::vector<const Need*> reached_by(nodes_.size());
+        std::vector<std::size_t> reached_from(nodes_.size(), nobody);
+        std::vector<std::size_t> found{goal_.node};
+        reached_by[goal_.node] = &goal_;
+        for (std::size_t next = 0; next < found.size(); ++next) {
+            const std::size_t index = found[next];
+            if (caller_ != nullptr && nodes_[index].worker == caller_) {
+                std::vector<const Need*> way;
+                for (std::size_t at = index; at != nobody; at = reached_from[at]) {
+                    way.push_back(reached_by[at]);
+                }
+                std::ranges::reverse(way);
+                return way;
+            }
+            for (const Need& need : nodes_[index].needs) {
+                if (is_stuck(need) && reached_by[need.node] == nullptr) {
+                    reached_by[need.node] = &need;
+                    reached_from[need.node] = index;
+                    found.push_back(need.node);
+                }
+            }
+        }
+        return {};
     }
 
     static std::string label(const StateBase& task) { return '"' + task.label() + '"'; }
@@ -190,10 +266,9 @@ private:
 
     const WorkerContext* const caller_;
     bool away_ = false;  // a pool of another process is among them
-    std::vector<StatePtr> kept_;
-    std::set<const void*> seen_;     // in this search: workers, and futures that need several
-    std::set<const void*> free_;     // those of them that were proved to be able to go on
-    std::vector<std::string> path_;  // from the caller back to what it waits for
+    Need goal_;
+    std::vector<Node> nodes_;
+    std::unordered_map<const void*, std::size_t> indices_;  // by what the nodes stand for
 };
 
 WorkerContext::WorkerContext(TaskPool& pool, std::string name, bool substitute)
@@ -272,67 +347,6 @@ void unlock_wait_graph() noexcept {
 bool WorkerContext::is_deep() const noexcept {
     const char here = 0;
     return std::abs(stack_base - &here) > deep_stack_bytes;
-}
-
-namespace {
-
-// Tasks that wait for tasks would need more stack with each: when much is in use, the next one runs
-// on a thread of its own, on which this one waits.
-bool run_on_fresh_stack(StateBase& task, WorkerContext& worker) {
-    bool ran = false;
-    try {
-        const WaitEdge edge(worker, task, WaitEdge::Unchecked());
-        std::thread([&] {
-            try {
-                worker.pool().begin_substitute();
-                {
-                    const WorkerContext substitute(worker.pool(), worker.name(), true);
-                    task.run();
-                    ran = true;
-                }
-                worker.pool().end_substitute();
-            } catch (...) {
-                ran = false;  // the initializer's: the task stays for a proper worker
-            }
-        }).join();
-    } catch (const std::system_error&) {
-        ran = false;  // no thread to be had: the task stays in the queue
-    }
-    return ran;
-}
-
-}  // namespace
-
-bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker) {
-    StatePtr future(&awaited);
-    for (;;) {
-        if (future->done()) {
-            return false;
-        }
-        Dependencies needs = future->dependencies();
-        if (needs.futures.empty()) {
-            if (future->place() != &worker.pool() || !worker.pool().runs_in_place() ||
-                future->phase() != Phase::pending) {
-                return false;
-            }
-            if (worker.is_deep()) {
-                return run_on_fresh_stack(*future, worker);
-            }
-            future->run();
-            return true;
-        }
-        if (needs.futures.size() > 1) {
-            bool ran = false;
-            for (const StatePtr& one : needs.futures) {
-                if (future->done()) {
-                    break;
-                }
-                ran |= run_dependency_in_place(*one, worker);
-            }
-            return ran;
-        }
-        future = std::move(needs.futures.front());
-    }
 }
 
 TaskPool::~TaskPool() {

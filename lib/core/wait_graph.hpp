@@ -4,15 +4,10 @@
 
 namespace cofutures::detail {
 
-/// Runs tasks, on the calling worker, that `awaited` depends on and that its pool has not begun:
-/// never a task that `awaited` does not need, as that might need what this thread holds.
-///
-/// @returns Whether it ran one.
-bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker);
-
 /// Keep the graph from being changed, for a fork in between. By the same thread.
 void lock_wait_graph() noexcept;
 void unlock_wait_graph() noexcept;
+
 /// For a wait without a deadline on a thread that is no worker.
 ///
 /// @throws DeadlockError  if what is awaited can end on the calling thread only.

@@ -1,6 +1,7 @@
 #include <cofutures/detail/wait_set.hpp>
 
 #include "core/completion_scope.hpp"
+#include "core/run_in_place.hpp"
 #include "core/wait_graph.hpp"
 
 #include <algorithm>

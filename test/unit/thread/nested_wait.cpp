@@ -250,6 +250,50 @@ BOOST_AUTO_TEST_CASE(a_deep_chain_of_waits_does_not_overflow_the_stack) {
     BOOST_TEST(pool.submit(std::cref(down), depth).result(generous) == depth);
 }
 
+// A list of futures that grows by one at a time, each time gathered.
+Future<int> gathered_again_and_again(Future<int> future, const Future<int>& other, int depth) {
+    for (int i = 0; i < depth; ++i) {
+        future =
+            when_all(std::vector{std::move(future), other}).then([](const std::vector<int>& all) {
+                return all[0] + all[1];
+            });
+    }
+    return future;
+}
+
+BOOST_AUTO_TEST_CASE(deeply_nested_gatherings_do_not_overflow_the_stack) {
+    constexpr int depth = 50'000;
+    ThreadPoolExecutor pool(1);
+    auto outer = pool.submit([&] {
+        const auto one = pool.submit([] { return 1; });
+        return gathered_again_and_again(pool.submit([] { return 0; }), one, depth).result();
+    });
+    BOOST_TEST(outer.result(generous) == depth);
+}
+
+BOOST_AUTO_TEST_CASE(a_cycle_through_deeply_nested_gatherings_is_found) {
+    ThreadPoolExecutor pool(2);
+    Promise<Future<int>> promise;
+    auto self = pool.submit([me = promise.get_future()] {
+        return gathered_again_and_again(me.result(), me.result(), 50'000).result();
+    });
+    promise.set_result(self);
+    BOOST_CHECK_THROW(self.result(generous), DeadlockError);
+}
+
+// Who looked at each part as often as there are ways to it would never come to an end.
+BOOST_AUTO_TEST_CASE(gatherings_that_share_their_parts_are_looked_at_once) {
+    ThreadPoolExecutor pool(1);
+    auto outer = pool.submit([&] {
+        Future<int> future = pool.submit([] { return 1; });
+        for (int i = 0; i < 62; ++i) {
+            future = gathered_again_and_again(future, future, 1).then([](int n) { return n / 2; });
+        }
+        return future.result();
+    });
+    BOOST_TEST(outer.result(generous) == 1);
+}
+
 // The reader of a map waits for the worker that runs the item, as it waits for a task.
 BOOST_AUTO_TEST_CASE(an_item_of_a_map_that_waits_for_its_reader_is_found) {
     for (const bool ordered : {true, false}) {
