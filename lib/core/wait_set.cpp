@@ -1,5 +1,7 @@
 #include <cofutures/detail/wait_set.hpp>
 
+#include <cofutures/detail/huge_pages.hpp>
+
 #include "core/completion_scope.hpp"
 #include "core/run_in_place.hpp"
 #include "core/wait_graph.hpp"
@@ -50,6 +52,7 @@ void WaitSet::Slot::notify(StateBase& /*state*/) noexcept {
 
 WaitSet::WaitSet(std::span<StateBase* const> futures, Waiter::Role role, Goal goal)
     : slots_(std::allocator<Slot>().allocate(futures.size())), size_(futures.size()), goal_(goal) {
+    prefer_huge_pages(slots_, size_ * sizeof(Slot));
     for (std::size_t i = 0; i < size_; ++i) {
         std::construct_at(slots_ + i, *this, *futures[i], role);
     }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cofutures/detail/huge_pages.hpp>
+
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
@@ -151,10 +153,20 @@ private:
 template <class Slot>
 class MapStorage {
 public:
+    MapStorage() = default;
+    MapStorage(const MapStorage&) = delete;
+    MapStorage& operator=(const MapStorage&) = delete;
+    ~MapStorage() {
+        for (const Block& block : blocks_) {
+            std::destroy_n(block.slots.get(), block.used);
+        }
+    }
+
     /// Makes room for so many in one piece.
     void reserve(std::size_t count) {
         if (count != 0) {
-            blocks_.push_back({std::make_unique<Slot[]>(count), count, 0});
+            blocks_.push_back({Memory(std::allocator<Slot>().allocate(count), {count})});
+            prefer_huge_pages(blocks_.back().slots.get(), count * sizeof(Slot));
         }
     }
 
@@ -163,11 +175,13 @@ public:
         if (free_ != nullptr) {
             return static_cast<Slot&>(*std::exchange(free_, free_->next));
         }
-        if (blocks_.empty() || blocks_.back().used == blocks_.back().size) {
-            reserve(blocks_.empty() ? first_size : std::min(2 * blocks_.back().size, largest_size));
+        if (blocks_.empty()) {
+            reserve(first_size);
+        } else if (const std::size_t size = blocks_.back().size(); size == blocks_.back().used) {
+            reserve(std::min(2 * size, largest_size));
         }
         Block& block = blocks_.back();
-        return block.slots[block.used++];
+        return *std::construct_at(block.slots.get() + block.used++);
     }
 
     void release(Slot& slot) noexcept {
@@ -180,7 +194,7 @@ public:
     void for_each(Use use) noexcept {
         for (const Block& block : blocks_) {
             for (std::size_t i = 0; i < block.used; ++i) {
-                use(block.slots[i]);
+                use(block.slots.get()[i]);
             }
         }
     }
@@ -189,10 +203,20 @@ private:
     static constexpr std::size_t first_size = 16;
     static constexpr std::size_t largest_size = 4096;
 
-    struct Block {
-        std::unique_ptr<Slot[]> slots;
+    struct Deallocate {
         std::size_t size;
-        std::size_t used;
+        void operator()(Slot* slots) const noexcept {
+            std::allocator<Slot>().deallocate(slots, size);
+        }
+    };
+    using Memory = std::unique_ptr<Slot, Deallocate>;
+
+    // Memory for some slots, of which the first `used` are there.
+    struct Block {
+        Memory slots;
+        std::size_t used = 0;
+
+        [[nodiscard]] std::size_t size() const noexcept { return slots.get_deleter().size; }
     };
 
     std::vector<Block> blocks_;
