@@ -46,7 +46,7 @@ pid_t wait_for(pid_t pid, int* status, int flags) noexcept {
 // Processors beyond this number are taken for a mistake.
 constexpr int most_cpus = 1 << 16;
 
-// ---- what is started ----------------------------------------------------------------------------
+// --- what is started -----------------------------------------------------------------------------
 
 // Finds a command as execvp does.
 std::string find_program(const std::string& name) {
@@ -177,7 +177,7 @@ private:
     std::vector<const char*> pointers_;
 };
 
-// ---- between fork and exec ----------------------------------------------------------------------
+// --- between fork and exec -----------------------------------------------------------------------
 
 // What a child does before it becomes the new program, in this order.
 enum class Step : unsigned char {
@@ -448,7 +448,7 @@ pid_t spawn(const SpawnRequest& request) {
     throw system_error(error, describe(step, command, request));
 }
 
-// ---- reaping ------------------------------------------------------------------------------------
+// --- reaping -------------------------------------------------------------------------------------
 
 int open_exit_event(pid_t pid) noexcept {
 #ifdef SYS_pidfd_open

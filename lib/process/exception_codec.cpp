@@ -40,7 +40,7 @@ std::string text_of(const char* text) {
     return text == nullptr ? std::string() : bounded(text);
 }
 
-// ---- Names of types ----------------------------------------------------------------------------
+// --- names of types ------------------------------------------------------------------------------
 
 /// `std::throw_with_nested(E)` throws an unnamed type derived from `E`: this one, in libstdc++.
 std::string without_nesting(std::string name) {
@@ -65,7 +65,7 @@ std::string name_of(const std::type_info* type) {
     return bounded(without_nesting(name ? name.get() : type->name()));
 }
 
-// ---- Taking apart ------------------------------------------------------------------------------
+// --- taking apart --------------------------------------------------------------------------------
 
 /// Undoes what a constructor did that appended ": " and `suffix` to its message.
 ///
@@ -168,7 +168,7 @@ std::string trace_of(const Failure& failure, std::string_view where) {
     return bounded(trace);
 }
 
-// ---- Making again ------------------------------------------------------------------------------
+// --- making again --------------------------------------------------------------------------------
 
 std::exception_ptr rebuild_nested(const Failure& failure) {
     return failure.nested.empty() ? nullptr : rebuild(failure.nested.front());

@@ -58,8 +58,7 @@ struct Module {
     }
 };
 
-// ---- reading the list of modules
-// -------------------------------------------------------------------
+// --- reading the list of modules -----------------------------------------------------------------
 
 std::size_t round_up(std::size_t value, std::size_t unit) {
     return (value + unit - 1) / unit * unit;
@@ -217,8 +216,7 @@ std::shared_ptr<const ModuleList> current_modules() {
     return cache.list;
 }
 
-// ---- loading and finding
-// -----------------------------------------------------------------------------
+// --- loading and finding -------------------------------------------------------------------------
 
 [[noreturn]] void throw_other_build(const std::string& path) {
     throw UnknownTaskError("the worker's \"" + path + "\" is not the build that the parent uses");

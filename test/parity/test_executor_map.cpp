@@ -45,7 +45,7 @@ BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
 namespace {
 
-// ---- the executors -----------------------------------------------------------------------------
+// --- the executors -------------------------------------------------------------------------------
 
 struct Threads {
     ThreadPoolExecutor executor{worker_count};
@@ -82,7 +82,7 @@ struct Strand {
 
 using Executors = boost::mpl::list<Threads, IoContext, AsioPool, Strand>;
 
-// ---- what is mapped ----------------------------------------------------------------------------
+// --- what is mapped ------------------------------------------------------------------------------
 
 int power(int base, int exponent) {
     int result = 1;

@@ -136,8 +136,7 @@ private:
 
 BOOST_AUTO_TEST_SUITE(host)
 
-// ---- what the host program does to its process
-// ---------------------------------------------------
+// --- what the host program does to its process ---------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(the_hosts_signal_handling_is_left_alone) {
     const std::string problem = in_another_host([]() -> std::string {
@@ -304,8 +303,7 @@ BOOST_AUTO_TEST_CASE(a_pool_without_a_thread_for_itself_refuses_and_can_be_used_
     BOOST_TEST(problem == "");
 }
 
-// ---- programs that own a pool
-// --------------------------------------------------------------------
+// --- programs that own a pool --------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(no_worker_survives_a_parent_that_was_killed) {
     Program owner(COFUTURES_POOL_OWNER, {"sleep"});

@@ -24,8 +24,7 @@ BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
 namespace {
 
-// ---- what a task that means no good does in its worker
-// -------------------------------------------
+// --- what a task that means no good does in its worker -------------------------------------------
 
 /// The worker's pipes, as its command line tells them.
 std::pair<int, int> pipes() {
@@ -420,8 +419,7 @@ BOOST_AUTO_TEST_CASE(a_stopped_worker_holds_up_nobody_else) {
     BOOST_TEST(stopped.result(generous) == first);
 }
 
-// ---- where workers are replaced
-// -------------------------------------------------------------------
+// --- where workers are replaced ------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_hostile_task_costs_a_pool_that_replaces_workers_nothing_but_itself) {
     ProcessPoolExecutor pool({.max_workers = 2, .on_worker_death = WorkerDeath::replace});

@@ -18,8 +18,7 @@ using namespace cofutures::test;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
-// ---- memory that runs out on one thread, at one allocation or from one on
-// ------------------------
+// --- memory that runs out on one thread, at one allocation or from one on ------------------------
 
 namespace {
 

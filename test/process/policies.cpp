@@ -86,7 +86,7 @@ bool wait_until(Condition condition) {
 
 BOOST_AUTO_TEST_SUITE(policies)
 
-// ---- workers that are replaced -----------------------------------------------------------------
+// --- workers that are replaced -------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_death_costs_only_the_task_that_the_worker_ran) {
     ProcessGate gate;
@@ -176,7 +176,7 @@ BOOST_AUTO_TEST_CASE(a_program_that_is_not_there_breaks_a_pool_that_replaces_wor
     BOOST_TEST(std::string(error->what()).find("/nowhere/at/all") != std::string::npos);
 }
 
-// ---- a task's time -----------------------------------------------------------------------------
+// --- a task's time -------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_task_that_overruns_its_limit_ends_and_the_pool_goes_on) {
     ProcessPoolExecutor pool(1);
@@ -220,7 +220,7 @@ BOOST_AUTO_TEST_CASE(a_task_in_time_is_left_alone) {
     BOOST_TEST(pool.stats().timeouts == 0U);
 }
 
-// ---- priority and room -------------------------------------------------------------------------
+// --- priority and room ---------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(higher_priority_runs_first_and_equal_ones_in_order) {
     ProcessGate gate;
@@ -344,7 +344,7 @@ BOOST_AUTO_TEST_CASE(a_map_over_a_bounded_pool_comes_to_its_end) {
     BOOST_TEST(sum == 30'000);
 }
 
-// ---- workers that leave ------------------------------------------------------------------------
+// --- workers that leave --------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_worker_leaves_after_its_number_of_tasks) {
     ProcessPoolExecutor pool({.max_workers = 1, .max_tasks_per_child = 3});
@@ -382,7 +382,7 @@ BOOST_AUTO_TEST_CASE(a_worker_that_has_grown_leaves) {
     BOOST_TEST(pool.submit(::getpid).result(generous) != worker);
 }
 
-// ---- statistics and observers ------------------------------------------------------------------
+// --- statistics and observers --------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(statistics_are_exact) {
     ProcessGate gate;
@@ -459,7 +459,7 @@ BOOST_AUTO_TEST_CASE(an_observer_hears_of_every_task) {
     BOOST_TEST(recorder->story("never") == "queued cancelled");
 }
 
-// ---- the end, and waits that would not come to it ----------------------------------------------
+// --- the end, and waits that would not come to it ------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(shutdown_for_says_whether_it_was_in_time) {
     ProcessGate gate;

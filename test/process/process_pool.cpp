@@ -113,8 +113,7 @@ struct cofutures::Codec<Moody> {
 
 BOOST_AUTO_TEST_SUITE(process_pool)
 
-// ---- what can be called, sent and returned
-// -------------------------------------------------------
+// --- what can be called, sent and returned -------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(calls_functions_lambdas_and_functors) {
     ProcessPoolExecutor pool(1);
@@ -228,8 +227,7 @@ BOOST_AUTO_TEST_CASE(tasks_may_live_in_libraries) {
     BOOST_TEST(library::submit_from_shared(pool, 40).result(generous) == 43);
 }
 
-// ---- what a task throws
-// --------------------------------------------------------------------------
+// --- what a task throws --------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(standard_exceptions_arrive_as_the_same_type) {
     ProcessPoolExecutor pool(1);
@@ -309,8 +307,7 @@ BOOST_AUTO_TEST_CASE(what_fails_to_be_encoded_or_decoded_hurts_only_its_future) 
     BOOST_TEST(pool.worker_pids().size() == 1U);
 }
 
-// ---- the future's life
-// ---------------------------------------------------------------------------
+// --- the future's life ---------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(runs_tasks_in_the_order_submitted) {
     ProcessGate gate;
@@ -415,8 +412,7 @@ BOOST_AUTO_TEST_CASE(a_future_is_awaited_on_an_io_context) {
     BOOST_TEST(error == "remote");
 }
 
-// ---- callbacks that do much
-// ----------------------------------------------------------------------
+// --- callbacks that do much ----------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_callback_may_submit_to_its_own_pool) {
     std::promise<int> done;
@@ -501,8 +497,7 @@ BOOST_AUTO_TEST_CASE(a_callback_that_throws_harms_nobody) {
     set_callback_error_handler(before);
 }
 
-// ---- the worker as a place to work in
-// ------------------------------------------------------------
+// --- the worker as a place to work in ------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_worker_has_its_pipes_and_the_standard_streams_only) {
     ProcessGate gate;  // descriptors that it does not get

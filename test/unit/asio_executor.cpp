@@ -212,8 +212,7 @@ BOOST_AUTO_TEST_CASE(destroying_it_inside_its_own_call_does_not_wait) {
     BOOST_TEST(later.result() == 2);
 }
 
-// --- maps on it
-// ------------------------------------------------------------------------------------
+// --- maps on it ----------------------------------------------------------------------------------
 
 // --- counting and ending ------------------------------------------------------------------------
 
@@ -326,8 +325,7 @@ BOOST_AUTO_TEST_CASE(other_handlers_get_their_turn_during_a_map) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-// --- without an executor
-// ----------------------------------------------------------------------------
+// --- without an executor -------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_SUITE(free_submit)
 

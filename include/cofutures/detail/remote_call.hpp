@@ -28,8 +28,7 @@ class Shared;
 
 namespace detail {
 
-// ---- what travels for a parameter
-// ----------------------------------------------------------------
+// --- what travels for a parameter ----------------------------------------------------------------
 
 /// How a value of type `T` travels, and what the callable gets of what arrived.
 ///
@@ -101,8 +100,7 @@ void encode_argument(Encoder& encoder, Arg& argument) {
     }
 }
 
-// ---- the parameters of a callable
-// ----------------------------------------------------------------
+// --- the parameters of a callable ----------------------------------------------------------------
 
 template <class Function>
 struct Signature {};
@@ -167,8 +165,7 @@ struct CarriedTypes<F, std::index_sequence<I...>, Args...> {
         Types<Carried<std::tuple_element_t<I, typename SignatureOf<F>::parameters>, Args>...>;
 };
 
-// ---- the callable
-// --------------------------------------------------------------------------------
+// --- the callable --------------------------------------------------------------------------------
 
 template <auto Value>
 consteval const char* decorated_value_name() {
@@ -240,8 +237,7 @@ inline constexpr bool has_state = false;
 template <class F>
 inline constexpr bool has_state<Stateful<F>> = true;
 
-// ---- the call
-// ------------------------------------------------------------------------------------
+// --- the call ------------------------------------------------------------------------------------
 
 /// The callable as it is called: as an rvalue, as `submit` does, or else as an lvalue.
 template <class F, class... Ts>

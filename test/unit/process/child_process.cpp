@@ -44,7 +44,7 @@ using boost::system::error_code;
 using cofutures::WorkerLimits;
 namespace asio = boost::asio;
 
-// ---- the child ----------------------------------------------------------------------------------
+// --- the child -----------------------------------------------------------------------------------
 
 namespace {
 
@@ -265,7 +265,7 @@ int main(int argc, char** argv) {
     return boost::unit_test::unit_test_main(&init_unit_test, argc, argv);
 }
 
-// ---- the parent ---------------------------------------------------------------------------------
+// --- the parent ----------------------------------------------------------------------------------
 
 namespace {
 
@@ -633,7 +633,7 @@ BOOST_AUTO_TEST_CASE(standard_streams_can_lead_elsewhere) {
     wait_for_end(context, talker.child);
 }
 
-// ---- limits -------------------------------------------------------------------------------------
+// --- limits --------------------------------------------------------------------------------------
 
 // The program behind a launcher too: they are set before either begins.
 const std::vector<std::vector<std::string>> launchers{{}, {"env"}};

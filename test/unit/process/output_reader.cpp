@@ -83,8 +83,7 @@ private:
 
 BOOST_AUTO_TEST_SUITE(output_reader)
 
-// ---- lines
-// ---------------------------------------------------------------------------------------
+// --- lines ---------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(text_is_cut_at_the_ends_of_lines_however_it_arrives) {
     const Lines expected{"one", "", "three", "last"};
@@ -122,8 +121,7 @@ BOOST_AUTO_TEST_CASE(a_line_of_full_length_is_whole_and_a_longer_one_is_cut) {
     );
 }
 
-// ---- reading
-// -------------------------------------------------------------------------------------
+// --- reading -------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(lines_are_reported_when_they_are_written) {
     Listener listener;

@@ -416,7 +416,7 @@ BOOST_AUTO_TEST_CASE(terminate_of_an_idle_pool_breaks_nothing) {
     BOOST_TEST(!pool.fsm.is_broken());
 }
 
-// ---- room --------------------------------------------------------------------------------------
+// --- room ----------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_queue_holds_what_the_workers_do_not_take) {
     PoolFsm fsm({.max_workers = 2, .max_queue = 1});
@@ -490,7 +490,7 @@ BOOST_AUTO_TEST_CASE(higher_priority_goes_first_and_equal_ones_in_order) {
     }
 }
 
-// ---- workers that are replaced -----------------------------------------------------------------
+// --- workers that are replaced -------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_replaced_worker_costs_the_task_that_it_ran_and_no_other) {
     IdlePool pool({.max_workers = 2, .replace_workers = true});
@@ -639,7 +639,7 @@ BOOST_AUTO_TEST_CASE(a_pool_that_replaces_workers_survives_a_lack_of_descriptors
     BOOST_TEST(take(out) == "spawn 2");
 }
 
-// ---- a task's time -----------------------------------------------------------------------------
+// --- a task's time -------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_task_that_takes_too_long_ends_with_its_worker_and_breaks_nothing) {
     IdlePool pool({.max_workers = 1, .termination_grace = 100ms});
@@ -686,7 +686,7 @@ BOOST_AUTO_TEST_CASE(a_cancelled_task_that_was_to_be_sent_makes_way_for_the_next
     BOOST_TEST(take(pool.out) == "clear 1, send 1:11");
 }
 
-// ---- sending ahead -----------------------------------------------------------------------------
+// --- sending ahead -------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(nothing_is_sent_ahead_before_tasks_prove_to_be_short) {
     IdlePool pool({.max_workers = 1, .window = 3});
@@ -846,7 +846,7 @@ BOOST_AUTO_TEST_CASE(the_numbers_of_a_workers_tasks_stay_close) {
     BOOST_TEST(take(pool.out).find("send 1:" + std::to_string(task)) != std::string::npos);
 }
 
-// ---- workers that leave ------------------------------------------------------------------------
+// --- workers that leave --------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_worker_leaves_after_its_number_of_tasks_and_is_replaced_when_gone) {
     IdlePool pool({.max_workers = 1, .max_tasks_per_worker = 2});

@@ -34,8 +34,7 @@ using boost::system::error_code;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
-// ---- the worker
-// ----------------------------------------------------------------------------------
+// --- the worker ----------------------------------------------------------------------------------
 
 namespace {
 
@@ -103,8 +102,7 @@ int behave(const std::string& behaviour, int in, int out) {
     sleep_for_ever();
 }
 
-// ---- the pool's side
-// -----------------------------------------------------------------------------
+// --- the pool's side -----------------------------------------------------------------------------
 
 /// A channel to a worker of a given behaviour, and what it reported.
 struct Talk {
