@@ -2,6 +2,7 @@
 
 #include <cofutures/error.hpp>
 #include <cofutures/future.hpp>
+#include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/state.hpp>
 
 #include <boost/asio/async_result.hpp>
@@ -120,8 +121,8 @@ public:
     FutureHandler& operator=(FutureHandler&&) = delete;
     ~FutureHandler() {
         if (state_ != nullptr) {
-            state_->abandon(std::make_exception_ptr(
-                BrokenExecutor("abandoned: the operation was dropped before it completed")
+            state_->abandon(detail::make_error<BrokenExecutor>(
+                "abandoned: the operation was dropped before it completed"
             ));
         }
     }
@@ -140,8 +141,7 @@ private:
     static void complete(State<T>& state, First&& first, Values&&... values) {
         if constexpr (std::is_same_v<std::decay_t<First>, boost::system::error_code>) {
             if (first) {
-                state.finish_with_error(std::make_exception_ptr(boost::system::system_error(first))
-                );
+                state.finish_with_error(detail::make_error<boost::system::system_error>(first));
                 return;
             }
             finish(state, std::forward<Values>(values)...);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cofutures/future.hpp>
+#include <cofutures/detail/make_error.hpp>
 
 #include <exception>
 #include <type_traits>
@@ -119,7 +120,7 @@ private:
 
     void abandon() noexcept {
         if (state_->try_begin_completion()) {
-            state_->finish_with_error(std::make_exception_ptr(BrokenExecutor("abandoned")));
+            state_->finish_with_error(detail::make_error<BrokenExecutor>("abandoned"));
         }
     }
 

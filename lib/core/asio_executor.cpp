@@ -2,6 +2,7 @@
 
 #include <cofutures/error.hpp>
 #include <cofutures/detail/done_callback.hpp>
+#include <cofutures/detail/make_error.hpp>
 
 #include "core/cpu.hpp"
 #include "core/report_task.hpp"
@@ -39,9 +40,7 @@ struct RunningTask {
 constinit thread_local const RunningTask* RunningTask::innermost = nullptr;
 
 void abandon(StateBase& task) noexcept {
-    task.abandon(
-        std::make_exception_ptr(BrokenExecutor("abandoned: the Asio executor dropped the task"))
-    );
+    task.abandon(make_error<BrokenExecutor>("abandoned: the Asio executor dropped the task"));
 }
 
 }  // namespace

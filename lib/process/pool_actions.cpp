@@ -3,6 +3,8 @@
 #include "process/pool_presence.hpp"
 #include "process/process_pool.hpp"
 
+#include <cofutures/detail/make_error.hpp>
+
 #include <boost/asio/post.hpp>
 #include <boost/assert.hpp>
 
@@ -297,7 +299,7 @@ void ProcessPool::perform_admit(const AdmitTask& action, Afterwork& afterwork) {
 void ProcessPool::perform_refuse(const RefuseTask& action, Afterwork& afterwork) {
     Waiting& waiting = waiting_.at(action.task);
     afterwork.refused.emplace_back(
-        Waiting{}, breakage_ ? breakage_->make_error() : std::make_exception_ptr(ShutdownError())
+        Waiting{}, breakage_ ? breakage_->make_error() : detail::make_error<ShutdownError>()
     );
     unwatch(waiting.entry);
     afterwork.refused.back().first = std::move(waiting);

@@ -1,4 +1,5 @@
 #include <cofutures/codec.hpp>
+#include <cofutures/detail/make_error.hpp>
 
 #include "process/block_reader.hpp"
 #include "process/exception_codec.hpp"
@@ -101,8 +102,7 @@ void ProcessPool::context_gone() noexcept {
     {
         const std::lock_guard lock(mutex_);
         if (failure_ == nullptr) {
-            failure_ =
-                std::make_exception_ptr(BrokenExecutor("its execution context was destroyed"));
+            failure_ = detail::make_error<BrokenExecutor>("its execution context was destroyed");
         }
         left.swap(channels_);
         started_ = false;  // there is nothing to post to

@@ -2,6 +2,7 @@
 
 #include <cofutures/error.hpp>
 #include <cofutures/task_options.hpp>
+#include <cofutures/detail/make_error.hpp>
 
 #include "core/report_task.hpp"
 
@@ -441,7 +442,7 @@ void ThreadPool::close(bool cancel_pending) {
         report_if_cancelled(*task);
     }
     for (RoomWaiter& waiter : refused) {
-        waiter.error = std::make_exception_ptr(ShutdownError());
+        waiter.error = detail::make_error<ShutdownError>();
     }
     finish(std::move(refused));
     if (ended) {

@@ -4,11 +4,8 @@
 #define BOOST_TEST_NO_MAIN
 #include "process/pool_test.hpp"
 #include "support/leak_check.hpp"
-#include "support/sanitizer.hpp"
+#include "support/memory_shortage.hpp"
 
-#include <cstddef>
-#include <cstdlib>
-#include <functional>
 #include <new>
 #include <utility>
 #include <vector>
@@ -18,81 +15,7 @@ using namespace cofutures::test;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
-// --- memory that runs out on one thread, at one allocation or from one on ------------------------
-
 namespace {
-
-struct Shortage {
-    long allocations_left = -1;  // negative: none in sight
-    bool lasts = false;
-    bool came = false;
-};
-
-thread_local constinit Shortage shortage;
-
-bool memory_is_short() {
-    if (shortage.allocations_left < 0) {
-        return false;
-    }
-    if (shortage.allocations_left > 0) {
-        --shortage.allocations_left;
-        return false;
-    }
-    if (!shortage.lasts) {
-        shortage.allocations_left = -1;
-    }
-    shortage.came = true;
-    return true;
-}
-
-void* allocate(std::size_t size, std::size_t alignment) {
-    if (memory_is_short()) {
-        throw std::bad_alloc();
-    }
-    const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
-    void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
-    if (memory == nullptr) {
-        throw std::bad_alloc();
-    }
-    return memory;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-    return allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-    std::free(memory);
-}
-
-namespace {
-
-/// Has `use` run out of memory at its first allocation, its second, and so on, until it needs no
-/// more. A sanitizer, whose processes take long to start, sees each third.
-void at_every_allocation(const std::function<bool(long, bool)>& use) {
-    constexpr long step = sanitized ? 3 : 1;
-    for (const bool lasts : {false, true}) {
-        long count = 0;
-        while (use(count, lasts)) {
-            count += step;
-            BOOST_REQUIRE(count < 1000);
-        }
-        BOOST_TEST(count > 0);
-    }
-}
 
 std::vector<int> echo(std::vector<int> values) {
     return values;

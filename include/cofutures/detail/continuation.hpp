@@ -3,6 +3,7 @@
 #include <cofutures/error.hpp>
 #include <cofutures/detail/async_operation.hpp>
 #include <cofutures/detail/callback_error.hpp>
+#include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/state.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -198,9 +199,9 @@ private:
         Posted& operator=(Posted&&) = delete;
         ~Posted() {
             if (upstream_ != nullptr) {
-                continuation_->abandon(std::make_exception_ptr(
-                    BrokenExecutor("abandoned: its executor dropped the continuation")
-                ));
+                continuation_->abandon(
+                    make_error<BrokenExecutor>("abandoned: its executor dropped the continuation")
+                );
                 upstream_->release_handle();
             }
         }

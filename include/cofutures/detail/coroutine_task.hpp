@@ -2,6 +2,7 @@
 
 #include <cofutures/error.hpp>
 #include <cofutures/detail/async_operation.hpp>
+#include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/task.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -176,10 +177,9 @@ private:
     }
 
     void drop() noexcept {
-        end(returned_ ? nullptr
-                      : std::make_exception_ptr(
-                            BrokenExecutor("abandoned: the Asio executor dropped the coroutine")
-                        ));
+        end(returned_
+                ? nullptr
+                : make_error<BrokenExecutor>("abandoned: the Asio executor dropped the coroutine"));
     }
 
     void destroy_work() noexcept override {

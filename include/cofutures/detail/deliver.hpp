@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cofutures/error.hpp>
+#include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/state.hpp>
 
 #include <boost/asio/error.hpp>
@@ -57,9 +58,8 @@ struct ResultSignature<void> {
 
 /// What a handler gets that wants an exception for why an operation gave no value.
 inline std::exception_ptr exception_of(const boost::system::error_code& why) {
-    return why == boost::asio::error::timed_out
-               ? std::make_exception_ptr(TimeoutError())
-               : std::make_exception_ptr(boost::system::system_error(why));
+    return why == boost::asio::error::timed_out ? make_error<TimeoutError>()
+                                                : make_error<boost::system::system_error>(why);
 }
 
 /// Why an operation ended that was aborted, or was not.

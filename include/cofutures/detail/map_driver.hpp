@@ -2,6 +2,7 @@
 
 #include <cofutures/error.hpp>
 #include <cofutures/detail/deadline.hpp>
+#include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/map_grain.hpp>
 #include <cofutures/detail/map_input.hpp>
 #include <cofutures/detail/map_job.hpp>
@@ -119,7 +120,7 @@ private:
                 error = slot.take_error();
                 break;
             default:
-                error = std::make_exception_ptr(CancelledError());
+                error = make_error<CancelledError>();
             }
         }
         if (inputs_ != nullptr && plan_.limit - in_flight_ >= refill_size()) {

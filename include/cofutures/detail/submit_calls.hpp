@@ -5,6 +5,7 @@
 #include <cofutures/detail/async_operation.hpp>
 #include <cofutures/detail/coroutine_task.hpp>
 #include <cofutures/detail/initiate.hpp>
+#include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/task.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -31,9 +32,7 @@ struct DeliverSubmitted {
         if (aborted) {
             future.cancel();
             std::forward<Handler>(handler
-            )(std::make_exception_ptr(
-                  boost::system::system_error(boost::asio::error::operation_aborted)
-              ),
+            )(make_error<boost::system::system_error>(boost::asio::error::operation_aborted),
               Future<R>());
         } else if (std::exception_ptr error = taken.exception()) {
             std::forward<Handler>(handler)(std::move(error), Future<R>());

@@ -4,6 +4,7 @@
 #include <cofutures/error.hpp>
 #include <cofutures/future.hpp>
 #include <cofutures/detail/async_operation.hpp>
+#include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/wait_queue.hpp>
 #include <cofutures/detail/wait_set.hpp>
 
@@ -56,7 +57,7 @@ DoneAndNotDoneOf<F> partition(std::vector<F> futures) {
 /// What an operation that was aborted, or was not, completes with.
 inline std::exception_ptr error_of(bool aborted) {
     using boost::system::system_error;
-    return aborted ? std::make_exception_ptr(system_error(boost::asio::error::operation_aborted))
+    return aborted ? make_error<system_error>(boost::asio::error::operation_aborted)
                    : std::exception_ptr();
 }
 
