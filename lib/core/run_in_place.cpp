@@ -1,7 +1,5 @@
 #include "core/run_in_place.hpp"
 
-#include "core/wait_graph.hpp"
-
 #include <cstddef>
 #include <system_error>
 #include <thread>
@@ -14,16 +12,16 @@ namespace cofutures::detail {
 namespace {
 
 // Tasks that wait for tasks would need more stack with each: when much is in use, the next one runs
-// on a thread of its own, on which this one waits.
+// on a thread of its own, on which this one waits. The graph of waits knows of that from the moment
+// when the thread is ready to run it.
 bool run_on_fresh_stack(StateBase& task, WorkerContext& worker) {
     bool ran = false;
     try {
-        const WaitEdge edge(worker, task, WaitEdge::Unchecked());
         std::thread([&] {
             try {
                 worker.pool().begin_substitute();
                 {
-                    const WorkerContext substitute(worker.pool(), worker.name(), true);
+                    const WorkerContext substitute(worker.pool(), worker.name(), &worker);
                     task.run();
                     ran = true;
                 }
@@ -61,8 +59,8 @@ struct Gathering {
 
 bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker) {
     bool ran = false;
-    // Not by recursion, and each gathering once: they may be nested as deep as one likes, and have
-    // parts in common.
+    // Not by recursion, and each future once: gatherings may be nested as deep as one likes, and
+    // have parts in common.
     std::vector<Gathering> open;
     std::unordered_map<const StateBase*, StatePtr> seen;  // kept, so that no other gets the address
     StatePtr future(&awaited);
@@ -74,6 +72,9 @@ bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker) {
                 break;
             }
             if (needs.futures.size() == 1) {
+                if (!open.empty() && !seen.try_emplace(future.get(), future).second) {
+                    break;  // another way led here
+                }
                 future = std::move(needs.futures.front());
                 continue;
             }

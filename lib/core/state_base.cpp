@@ -16,11 +16,13 @@
 #include <boost/core/demangle.hpp>
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <ostream>
 #include <thread>
 #include <typeinfo>
 #include <utility>
+#include <vector>
 
 namespace cofutures::detail {
 
@@ -188,6 +190,39 @@ void StateBase::finish_callbacks() noexcept {
     drop_unreadable_value();
 }
 
+void StateBase::set_place_here() noexcept {
+    set_place(WorkerContext::current());
+}
+
+// A value may hold the last handle on another future, whose value holds the next, and so on: beyond
+// some depth they wait until the first has been destroyed.
+void StateBase::destroy_value_in_turn() noexcept {
+    static constexpr int deepest = 100;
+    static thread_local constinit int depth = 0;
+    static thread_local constinit std::vector<StatePtr>* waiting = nullptr;
+    if (depth >= deepest) {
+        try {
+            waiting->emplace_back(this);
+            return;
+        } catch (const std::bad_alloc&) {
+            // Deeper, then.
+        }
+    }
+    if (depth++ != 0) {
+        destroy_value();
+    } else {
+        std::vector<StatePtr> others;
+        waiting = &others;
+        destroy_value();
+        while (!others.empty()) {
+            const StatePtr next = std::move(others.back());
+            others.pop_back();
+            next->destroy_value();
+        }
+    }
+    --depth;
+}
+
 // Destroys the value if nobody can read it any more. The last handle, the finisher and the promise
 // each call this after a sequentially consistent write that says they are through: the last of the
 // three sees all, and the consumed bit lets only one of them act.
@@ -202,7 +237,7 @@ void StateBase::drop_unreadable_value() noexcept {
         return;
     }
     if (now == Phase::returned) {
-        destroy_value();
+        destroy_value_in_turn();
         return;
     }
     const std::exception_ptr error = std::exchange(error_, nullptr);

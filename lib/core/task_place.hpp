@@ -96,10 +96,15 @@ private:
 /// A worker thread of a pool: lives on its stack while it runs tasks.
 class WorkerContext final : public TaskPlace {
 public:
-    /// @param name        What observers call it.
-    /// @param substitute  It stands in for a worker that waits for it, and counts as none.
-    explicit WorkerContext(TaskPool& pool, std::string name = {}, bool substitute = false);
+    /// @param name           What observers call it.
+    /// @param stands_in_for  A worker that goes on when this one is through; it counts as none.
+    explicit WorkerContext(
+        TaskPool& pool, std::string name = {}, WorkerContext* stands_in_for = nullptr
+    );
     ~WorkerContext() override;
+
+    /// It will run no more tasks: nobody is to count on it from now on.
+    void retire() noexcept;
 
     /// The calling thread's; null if it is no worker.
     [[nodiscard]] static WorkerContext* current() noexcept { return current_; }
@@ -148,10 +153,13 @@ private:
     TaskPool& pool_;
     const TaskAccount* const account_;
     const std::string name_;
-    const bool substitute_;
-    int blocked_ = 0;               // the thread's: how deep it is in blocking
-    StateBase* task_ = nullptr;     // the innermost that runs; the thread's, at rest while it waits
-    StateBase* awaited_ = nullptr;  // guarded by the wait graph's mutex
+    WorkerContext* const stands_in_for_;
+    int blocked_ = 0;            // the thread's: how deep it is in blocking
+    StateBase* task_ = nullptr;  // the innermost that runs; the thread's, at rest while it waits
+    // Guarded by the wait graph's mutex.
+    bool retired_ = false;
+    StateBase* awaited_ = nullptr;
+    const WorkerContext* stand_in_ = nullptr;  // who runs a task in its place, while it waits
     std::atomic<std::uint64_t> begun_{0};
     std::atomic<std::uint64_t> completed_{0};
     std::atomic<std::uint64_t> failed_{0};

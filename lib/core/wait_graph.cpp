@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -51,10 +52,13 @@ public:
         return is_stuck(goal_);
     }
 
-    static void add(TaskPool& pool, const WorkerContext& worker) {
-        pool.workers_.push_back(&worker);
+    static void add(WorkerContext& worker) {
+        worker.pool_.workers_.push_back(&worker);
+        if (worker.stands_in_for_ != nullptr) {
+            worker.stands_in_for_->stand_in_ = &worker;
+        }
     }
-    static void remove(TaskPool& pool, const WorkerContext& worker);
+    static void remove(WorkerContext& worker);
     static void set_awaited(WorkerContext& worker, StateBase* awaited) {
         worker.awaited_ = awaited;
     }
@@ -105,21 +109,35 @@ private:
         std::size_t missing = 0;  // so many of `needs` must yet be able to go on
     };
 
+    // What has to come before a future, at the end of the chain that it may be a link of.
     Need need_of(StatePtr future) {
-        for (;;) {
-            if (future->done()) {
-                return {};
+        std::vector<StatePtr> links;
+        Need need;
+        while (!future->done()) {
+            if (const auto known = known_.find(future); known != known_.end()) {
+                need = known->second;
+                break;
             }
             Dependencies needed = future->dependencies();
             if (needed.futures.empty()) {
-                return place_of(std::move(future));
+                need = place_of(std::move(future));
+                break;
             }
             if (needed.futures.size() > 1) {
                 const void* const key = future.get();
-                return {node(key, {.gathering = std::move(future), .needed = std::move(needed)})};
+                need.node =
+                    node(key, {.gathering = std::move(future), .needed = std::move(needed)});
+                break;
+            }
+            if (!nodes_.empty()) {  // others may lead into the same chain
+                links.push_back(std::move(future));
             }
             future = std::move(needed.futures.front());
         }
+        for (StatePtr& link : links) {
+            known_.emplace(std::move(link), need);
+        }
+        return need;
     }
 
     Need place_of(StatePtr future) {
@@ -135,16 +153,34 @@ private:
             return {node(&away_, {})};
         }
         if (worker != nullptr) {
-            return {node(worker, {.worker = worker}), std::move(future)};
+            return goes_on(*worker) ? Need()
+                                    : Need{node(worker, {.worker = worker}), std::move(future)};
         }
         if (pool.needs_this_thread()) {
             return {node(&away_, {})};
         }
-        if (pool.workers_.size() < pool.most_workers()) {
+        // It is queued, or a coroutine that has begun: any of the workers will do for it.
+        if (!indices_.contains(&pool) && has_worker_to_spare(pool)) {
             return {};
         }
-        // It is queued, or a coroutine that has begun: any of the workers will do for it.
         return {node(&pool, {.pool = &pool}), std::move(future)};
+    }
+
+    [[nodiscard]] bool goes_on(const WorkerContext& worker) const {
+        return &worker != caller_ && worker.awaited_ == nullptr && worker.stand_in_ == nullptr;
+    }
+
+    [[nodiscard]] bool has_worker_to_spare(const TaskPool& pool) const {
+        std::size_t count = 0;
+        for (const WorkerContext* worker : pool.workers_) {
+            if (worker->stands_in_for_ == nullptr) {
+                if (goes_on(*worker)) {
+                    return true;
+                }
+                ++count;
+            }
+        }
+        return count < pool.most_workers();
     }
 
     std::size_t node(const void* key, Node node) {
@@ -169,19 +205,26 @@ private:
     Needs needs_of(std::size_t index) {
         Needs needs;
         if (const WorkerContext* const worker = nodes_[index].worker) {
-            if (worker->awaited_ != nullptr) {
+            if (worker->stand_in_ != nullptr) {
+                needs.all.push_back({node(worker->stand_in_, {.worker = worker->stand_in_})});
+            } else if (worker->awaited_ != nullptr) {
                 needs.all.push_back(need_of(StatePtr(worker->awaited_)));
             }
         } else if (const TaskPool* const pool = nodes_[index].pool) {
             needs.any_suffices = true;
             for (const WorkerContext* any : pool->workers_) {
-                needs.all.push_back({node(any, {.worker = any})});
+                if (any->stands_in_for_ == nullptr) {
+                    needs.all.push_back({node(any, {.worker = any})});
+                }
             }
         } else {
             const Dependencies needed = std::exchange(nodes_[index].needed, {});
             needs.any_suffices = needed.any_suffices;
             for (const StatePtr& future : needed.futures) {
                 needs.all.push_back(need_of(future));
+                if (needs.any_suffices && needs.all.back().node == nobody) {
+                    break;
+                }
             }
         }
         return needs;
@@ -269,21 +312,28 @@ private:
     Need goal_;
     std::vector<Node> nodes_;
     std::unordered_map<const void*, std::size_t> indices_;  // by what the nodes stand for
+    std::map<StatePtr, Need> known_;                        // of links of chains
 };
 
-WorkerContext::WorkerContext(TaskPool& pool, std::string name, bool substitute)
-    : pool_(pool), account_(pool.account()), name_(std::move(name)), substitute_(substitute) {
+WorkerContext::WorkerContext(TaskPool& pool, std::string name, WorkerContext* stands_in_for)
+    : pool_(pool), account_(pool.account()), name_(std::move(name)), stands_in_for_(stands_in_for) {
     const char here = 0;
     stack_base = &here;  // NOLINT: an address to measure from, never looked at
     const std::lock_guard lock(graph_mutex);
-    WaitGraph::add(pool_, *this);
+    WaitGraph::add(*this);
     current_ = this;
 }
 
 WorkerContext::~WorkerContext() {
     current_ = nullptr;
+    retire();
+}
+
+void WorkerContext::retire() noexcept {
     const std::lock_guard lock(graph_mutex);
-    WaitGraph::remove(pool_, *this);
+    if (!std::exchange(retired_, true)) {
+        WaitGraph::remove(*this);
+    }
 }
 
 // Only if the thread begins and ends tasks faster than these few loads take, some hundred times in
@@ -305,7 +355,7 @@ TaskCounts WorkerContext::counts() const noexcept {
         }
     }
     const bool busy = counts.begun != counts.completed + counts.failed + left;
-    counts.busy = busy && !substitute_ ? 1 : 0;
+    counts.busy = busy && stands_in_for_ == nullptr ? 1 : 0;
     return counts;
 }
 
@@ -320,9 +370,12 @@ void add_to(TaskCounts& sum, const TaskCounts& counts) noexcept {
 
 }  // namespace
 
-void WaitGraph::remove(TaskPool& pool, const WorkerContext& worker) {
-    std::erase(pool.workers_, &worker);
-    add_to(pool.gone_, worker.counts());
+void WaitGraph::remove(WorkerContext& worker) {
+    std::erase(worker.pool_.workers_, &worker);
+    add_to(worker.pool_.gone_, worker.counts());
+    if (worker.stands_in_for_ != nullptr) {
+        worker.stands_in_for_->stand_in_ = nullptr;
+    }
 }
 
 TaskCounts TaskPool::count_tasks() const {
@@ -367,11 +420,6 @@ WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited) : worker_(worker) 
     if (graph.cannot_end(StatePtr(&awaited))) {
         throw DeadlockError(graph.describe());
     }
-    WaitGraph::set_awaited(worker_, &awaited);
-}
-
-WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited, Unchecked /*tag*/) : worker_(worker) {
-    const std::lock_guard lock(graph_mutex);
     WaitGraph::set_awaited(worker_, &awaited);
 }
 

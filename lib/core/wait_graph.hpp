@@ -22,9 +22,6 @@ class WaitEdge {
 public:
     /// @throws DeadlockError  if the wait could never end; the text names the tasks.
     WaitEdge(WorkerContext& worker, StateBase& awaited);
-    /// For a wait that is known to end if all others do.
-    struct Unchecked {};
-    WaitEdge(WorkerContext& worker, StateBase& awaited, Unchecked tag);
     WaitEdge(const WaitEdge&) = delete;
     WaitEdge& operator=(const WaitEdge&) = delete;
     ~WaitEdge();

@@ -254,6 +254,7 @@ bool ThreadPool::leave(Worker& self) noexcept {
             return false;
         }
         --live_;
+        detail::WorkerContext::current()->retire();
         predecessor = std::exchange(left_, std::move(self.thread));
         if (!self.drainer.in_asio) {
             self.next_vacant = std::exchange(vacant_, &self);

@@ -311,6 +311,22 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(when_any)
 
+// Each value holds the last handle on the next future.
+BOOST_AUTO_TEST_CASE(a_long_chain_of_them_is_destroyed_without_overflowing_the_stack) {
+    for (const bool dropped_before : {false, true}) {
+        Promise<int> promise;
+        AnyFuture last = promise.get_future();
+        for (int i = 0; i < 200'000; ++i) {
+            last = cofutures::when_any(std::vector<AnyFuture>{last});
+        }
+        if (dropped_before) {
+            last = AnyFuture();
+        }
+        promise.set_result(1);
+        BOOST_TEST((dropped_before || last.done()));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(gives_the_first_that_is_done) {
     Several<int> several(3);
     Future<Future<int>> any = cofutures::when_any(several.futures);

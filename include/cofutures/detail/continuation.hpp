@@ -112,6 +112,7 @@ protected:
         }
         this->wait_for_readers();
         upstream_.reset();
+        this->set_place_here();
         const Phase outcome = upstream.phase();
         std::exception_ptr error;
         if (outcome == Step::handles || outcome == Phase::returned) {

@@ -171,6 +171,8 @@ public:
     void set_place(const TaskPlace* place) noexcept {
         place_.store(place, std::memory_order_relaxed);
     }
+    /// The calling thread runs it: if that is a worker, it is the place.
+    void set_place_here() noexcept;
     [[nodiscard]] const TaskPlace* place() const noexcept {
         return place_.load(std::memory_order_relaxed);
     }
@@ -339,6 +341,7 @@ private:
     WaiterList finish(Phase final_phase) noexcept;
     void finish_callbacks() noexcept;
     void drop_unreadable_value() noexcept;
+    void destroy_value_in_turn() noexcept;
 
     friend class CompletionScope;
 

@@ -6,6 +6,8 @@
 #define BOOST_TEST_MODULE nested_wait
 #include <boost/test/unit_test.hpp>
 
+#include "core/wait_graph.hpp"
+
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 #include "support/rounds.hpp"
@@ -276,6 +278,91 @@ BOOST_AUTO_TEST_CASE(a_cycle_through_deeply_nested_gatherings_is_found) {
     Promise<Future<int>> promise;
     auto self = pool.submit([me = promise.get_future()] {
         return gathered_again_and_again(me.result(), me.result(), 50'000).result();
+    });
+    promise.set_result(self);
+    BOOST_CHECK_THROW(self.result(generous), DeadlockError);
+}
+
+// A task that runs on a stack of its own is on its way there for a while, longest in the pool's
+// initializer. Nobody who waits meanwhile may take that for a cycle.
+BOOST_AUTO_TEST_CASE(a_task_on_its_way_to_a_fresh_stack_is_no_cycle) {
+    std::atomic<int> initialized{0};
+    Gate on_the_way;
+    Gate may_go_on;
+    ThreadPoolExecutor pool({
+        .max_workers = 1,
+        .initializer =
+            [&] {
+                if (++initialized == 2) {
+                    on_the_way.open();
+                    may_go_on.wait();
+                }
+            },
+    });
+    std::function<int(int)> down = [&](int n) -> int {
+        volatile char frame[2048] = {};
+        const int below = n == 0 ? 0 : pool.submit(std::cref(down), n - 1).result();
+        return below + 1 + frame[0];
+    };
+    auto top = pool.submit(std::cref(down), 1000);
+    on_the_way.wait();
+    BOOST_CHECK_NO_THROW(detail::refuse_endless_wait(detail::FutureAccess::state(top)));
+    may_go_on.open();
+    BOOST_TEST(top.result(generous) == 1001);
+}
+
+BOOST_AUTO_TEST_CASE(deep_chains_of_waits_on_several_threads_are_no_cycles) {
+    for (long round = 0; round < rounds(10); ++round) {
+        ThreadPoolExecutor pool(4);
+        std::function<int(int)> down = [&](int n) -> int {
+            volatile char frame[2048] = {};
+            const int below = n == 0 ? 0 : pool.submit(std::cref(down), n - 1).result();
+            return below + 1 + frame[0];
+        };
+        BOOST_REQUIRE(pool.submit(std::cref(down), 2000).result() == 2001);
+    }
+}
+
+// The function of a continuation runs on the thread that ended what it continues.
+BOOST_AUTO_TEST_CASE(a_continuation_that_waits_for_who_waits_for_it_is_found) {
+    ThreadPoolExecutor one(1);
+    ThreadPoolExecutor two(1);
+    Gate submitted;
+    Promise<Future<int>> promise;
+    auto continued = two.submit([&] { submitted.wait(); }
+    ).then([me = promise.get_future()] { return me.result().result(); });
+    auto a = one.submit([&] { return continued.result(); });
+    promise.set_result(a);
+    submitted.open();
+    BOOST_CHECK_THROW(a.result(generous), DeadlockError);
+}
+
+BOOST_AUTO_TEST_CASE(all_links_of_a_chain_are_looked_at_once) {
+    constexpr int links = 50'000;
+    ThreadPoolExecutor pool(1);
+    auto outer = pool.submit([&] {
+        Future<int> last = pool.submit([] { return 0; });
+        std::vector<Future<int>> all;
+        for (int i = 0; i < links; ++i) {
+            last = last.then([](int n) { return n + 1; });
+            all.push_back(last);
+        }
+        return when_all(all).result().back();
+    });
+    BOOST_TEST(outer.result(generous) == links);
+}
+
+BOOST_AUTO_TEST_CASE(a_cycle_through_all_links_of_a_chain_is_found) {
+    ThreadPoolExecutor pool(2);
+    Promise<Future<int>> promise;
+    auto self = pool.submit([me = promise.get_future()] {
+        Future<int> last = me.result();
+        std::vector<Future<int>> all;
+        for (int i = 0; i < 50'000; ++i) {
+            last = last.then([](int n) { return n + 1; });
+            all.push_back(last);
+        }
+        return when_all(all).result().back();
     });
     promise.set_result(self);
     BOOST_CHECK_THROW(self.result(generous), DeadlockError);
