@@ -96,7 +96,9 @@ void WaitSet::run_in_place(
 
 Dependencies WaitSet::needs() const {
     Dependencies needs;
-    needs.any_suffices = goal_ != Goal::all_completed;
+    // Values of all are wanted of a first_failure: one that cannot end is enough for there to be
+    // none, and whether an error of another would end the wait is nothing to wait for.
+    needs.any_suffices = goal_ == Goal::first_completed || goal_ == Goal::first_exception;
     for (const Slot& slot : slots()) {
         if (!slot.registered) {
             continue;

@@ -273,6 +273,24 @@ BOOST_AUTO_TEST_CASE(deeply_nested_gatherings_do_not_overflow_the_stack) {
     BOOST_TEST(outer.result(generous) == depth);
 }
 
+// Nobody would look again when the other one has returned.
+BOOST_AUTO_TEST_CASE(a_gathering_with_the_task_that_waits_for_it_is_found) {
+    ThreadPoolExecutor pool(2);
+    ThreadPoolExecutor other(1);
+    Gate refused;
+    Promise<Future<int>> promise;
+    auto slow = other.submit([&] {
+        refused.wait();
+        return 1;
+    });
+    auto self = pool.submit([&, me = promise.get_future()] {
+        return when_all(std::vector{slow, me.result()}).result().front();
+    });
+    promise.set_result(self);
+    BOOST_CHECK_THROW(self.result(generous), DeadlockError);
+    refused.open();
+}
+
 BOOST_AUTO_TEST_CASE(a_cycle_through_deeply_nested_gatherings_is_found) {
     ThreadPoolExecutor pool(2);
     Promise<Future<int>> promise;
