@@ -194,33 +194,43 @@ void StateBase::set_place_here() noexcept {
     set_place(WorkerContext::current());
 }
 
+namespace {
+
 // A value may hold the last handle on another future, whose value holds the next, and so on: beyond
 // some depth they wait until the first has been destroyed.
-void StateBase::destroy_value_in_turn() noexcept {
-    static constexpr int deepest = 100;
-    static thread_local constinit int depth = 0;
-    static thread_local constinit std::vector<StatePtr>* waiting = nullptr;
-    if (depth >= deepest) {
-        try {
-            waiting->emplace_back(this);
-            return;
-        } catch (const std::bad_alloc&) {
-            // Deeper, then.
+constexpr int deepest_destruction = 100;
+constinit thread_local int destruction_depth = 0;
+constinit thread_local std::vector<StatePtr>* put_off = nullptr;  // null for none
+
+bool try_put_off(StateBase& state) noexcept {
+    try {
+        if (put_off == nullptr) {
+            put_off = new std::vector<StatePtr>();
         }
+        put_off->emplace_back(&state);
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;  // deeper, then
     }
-    if (depth++ != 0) {
-        destroy_value();
-    } else {
-        std::vector<StatePtr> others;
-        waiting = &others;
-        destroy_value();
-        while (!others.empty()) {
-            const StatePtr next = std::move(others.back());
-            others.pop_back();
+}
+
+}  // namespace
+
+void StateBase::destroy_value_in_turn() noexcept {
+    if (destruction_depth >= deepest_destruction && try_put_off(*this)) {
+        return;
+    }
+    ++destruction_depth;
+    destroy_value();
+    if (destruction_depth == 1 && put_off != nullptr) {
+        while (!put_off->empty()) {
+            const StatePtr next = std::move(put_off->back());
+            put_off->pop_back();
             next->destroy_value();
         }
+        delete std::exchange(put_off, nullptr);
     }
-    --depth;
+    --destruction_depth;
 }
 
 // Destroys the value if nobody can read it any more. The last handle, the finisher and the promise
