@@ -102,7 +102,9 @@ std::size_t LocalMapJob::append(const MapRun& items) {
     const std::size_t busy = drainers_ - queued_;  // with what they have claimed
     const std::size_t useful = std::min(workers_, busy + unclaimed_.count);
     const std::size_t missing = useful - std::min(useful, drainers_);
-    const std::size_t wanted = std::max<std::size_t>(missing, config_.lazy ? 1 : 0);
+    // All may have begun with what there was before: then another one is to stand in the queue.
+    const bool none_stands = queued_ == 0 && unclaimed_.count != 0;
+    const std::size_t wanted = std::max<std::size_t>(missing, config_.lazy || none_stands ? 1 : 0);
     drainers_ += wanted;
     queued_ += wanted;
     return wanted;
