@@ -65,7 +65,7 @@ bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker) {
     std::unordered_map<const StateBase*, StatePtr> seen;  // kept, so that no other gets the address
     StatePtr future(&awaited);
     for (;;) {
-        while (future != nullptr && !future->done()) {
+        while (!future->done()) {
             Dependencies needs = future->dependencies();
             if (needs.futures.empty()) {
                 ran |= run_if_it_has_not_begun(*future, worker);

@@ -1,9 +1,9 @@
+#include <cofutures/detail/make_error.hpp>
+
 #include "process/pool_afterwork.hpp"
 #include "process/pool_ahead.hpp"
 #include "process/pool_presence.hpp"
 #include "process/process_pool.hpp"
-
-#include <cofutures/detail/make_error.hpp>
 
 #include <boost/asio/post.hpp>
 #include <boost/assert.hpp>

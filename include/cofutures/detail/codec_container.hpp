@@ -12,7 +12,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <deque>
 #include <forward_list>
 #include <iterator>
@@ -355,7 +354,7 @@ struct BuiltinCodec<std::array<T, Size>> {
             Array values{};
             if constexpr (bulk) {
                 const auto bytes = decoder.read(sizeof(T) * Size, type_name<Array>());
-                std::memcpy(values.data(), bytes.data(), bytes.size());
+                std::ranges::copy(bytes, std::as_writable_bytes(std::span(values)).begin());
             } else {
                 for (auto& value : values) {
                     value = cofutures::decode<T>(decoder);

@@ -3,10 +3,8 @@
 #include <cofutures/export.hpp>
 
 #include <cstddef>
-#include <cstring>
 #include <string>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 /// @file

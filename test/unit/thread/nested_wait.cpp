@@ -301,6 +301,13 @@ BOOST_AUTO_TEST_CASE(a_cycle_through_deeply_nested_gatherings_is_found) {
     BOOST_CHECK_THROW(self.result(generous), DeadlockError);
 }
 
+// Tasks that wait for each other, one on top of the other, each with much on the stack.
+int wait_down(ThreadPoolExecutor& pool, int depth) {
+    volatile char frame[2048] = {};
+    const int below = depth == 0 ? 0 : pool.submit(wait_down, std::ref(pool), depth - 1).result();
+    return below + 1 + frame[0];
+}
+
 // A task that runs on a stack of its own is on its way there for a while, longest in the pool's
 // initializer. Nobody who waits meanwhile may take that for a cycle.
 BOOST_AUTO_TEST_CASE(
@@ -321,12 +328,7 @@ BOOST_AUTO_TEST_CASE(
                 }
             },
     });
-    std::function<int(int)> down = [&](int n) -> int {
-        volatile char frame[2048] = {};
-        const int below = n == 0 ? 0 : pool.submit(std::cref(down), n - 1).result();
-        return below + 1 + frame[0];
-    };
-    auto top = pool.submit(std::cref(down), 1000);
+    auto top = pool.submit(wait_down, std::ref(pool), 1000);
     on_the_way.wait();
     BOOST_CHECK_NO_THROW(detail::refuse_endless_wait(detail::FutureAccess::state(top)));
     may_go_on.open();
@@ -336,12 +338,7 @@ BOOST_AUTO_TEST_CASE(
 BOOST_AUTO_TEST_CASE(deep_chains_of_waits_on_several_threads_are_no_cycles) {
     for (long round = 0; round < rounds(10); ++round) {
         ThreadPoolExecutor pool(4);
-        std::function<int(int)> down = [&](int n) -> int {
-            volatile char frame[2048] = {};
-            const int below = n == 0 ? 0 : pool.submit(std::cref(down), n - 1).result();
-            return below + 1 + frame[0];
-        };
-        BOOST_REQUIRE(pool.submit(std::cref(down), 2000).result() == 2001);
+        BOOST_REQUIRE(pool.submit(wait_down, std::ref(pool), 2000).result() == 2001);
     }
 }
 
