@@ -166,8 +166,8 @@ public:
     /// The value stays in the future: calling again gives it again, from any number of threads.
     ///
     /// Inside a task of a ThreadPoolExecutor, a call of the same pool that has not begun is run by
-    /// this thread, here: a pool never hangs as its tasks wait for each other. The same holds for
-    /// all waits below, for chained futures, and for waits for several.
+    /// this thread, here, so tasks of one pool may wait for each other. The same holds for all
+    /// waits below, for chained futures, and for waits for several.
     ///
     /// @returns `const T&`, valid as long as a Future shares this state; T& for T&; nothing for
     /// void.

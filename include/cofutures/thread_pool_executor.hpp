@@ -68,13 +68,17 @@ struct ThreadPoolOptions {
 /// thread; with several, neighbours may swap. A call that overruns TaskOptions::timeout is asked to
 /// stop.
 ///
-/// **Waiting inside a task** never hangs the pool. `result()`, `wait`, `as_completed` and `map` in
+/// **Waiting inside a task** is what tasks may do. `result()`, `wait`, `as_completed` and `map` in
 /// a task, on a future of the same pool that has not begun, run that very call in place, and no
 /// other. A cycle of tasks that wait for each other, over several pools too, is found when the last
 /// wait would close it: that wait throws DeadlockError, which names the tasks. So is a wait for a
 /// coroutine of the pool when all threads wait: only a free one lets it go on (`co_await` it from
-/// another coroutine instead). A wait with a timeout ends by itself and is no part of it. Calls run
-/// in place when much of the stack is in use get a thread of their own for the time.
+/// another coroutine instead), unless there may be extra threads; and a wait for a `when_all` that
+/// holds the task itself, though another part's error might end it. A wait with a timeout ends by
+/// itself and is no part of it. Not found are cycles through a wait with `FIRST_EXCEPTION` while
+/// another of its futures may still end, and through `submit` waiting for room in the bounded queue
+/// of another pool. Calls run in place when much of the stack is in use get a thread of their own
+/// for the time.
 ///
 /// **Asio.** `get_executor()` gives an Asio executor on the same threads, for timers, sockets and
 /// coroutines; submitted calls leave it its turn.
