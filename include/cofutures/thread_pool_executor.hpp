@@ -74,11 +74,11 @@ struct ThreadPoolOptions {
 /// wait would close it: that wait throws DeadlockError, which names the tasks. So is a wait for a
 /// coroutine of the pool when all threads wait: only a free one lets it go on (`co_await` it from
 /// another coroutine instead), unless there may be extra threads; and a wait for a `when_all` that
-/// holds the task itself, though another part's error might end it. A wait with a timeout ends by
-/// itself and is no part of it. Not found are cycles through a wait with `FIRST_EXCEPTION` while
-/// another of its futures may still end, and through `submit` waiting for room in the bounded queue
-/// of another pool. Calls run in place when much of the stack is in use get a thread of their own
-/// for the time.
+/// holds the task itself, though another part's error might end it; and a `submit` that waits for
+/// room in another pool, all of whose workers wait for the task. A wait with `FIRST_EXCEPTION` may
+/// be refused later, when a future that could have ended it has returned. A wait with a timeout
+/// ends by itself and is no part of it. Calls run in place when much of the stack is in use get a
+/// thread of their own for the time.
 ///
 /// **Asio.** `get_executor()` gives an Asio executor on the same threads, for timers, sockets and
 /// coroutines; submitted calls leave it its turn.

@@ -80,7 +80,7 @@ private:
     class Outcome final : public State<void> {
     public:
         explicit Outcome(MapJob& job) : job_(job) {}
-        Dependencies dependencies() override {
+        Dependencies dependencies(std::size_t /*most*/) override {
             return job_.has_outcome() ? Dependencies() : job_.needs();
         }
         [[nodiscard]] std::string label() const override { return "an item of a map"; }

@@ -484,9 +484,17 @@ bool StateBase::wait(const Deadline& deadline) {
     while (worker != nullptr && !done() && !has_passed(deadline) &&
            run_dependency_in_place(*this, *worker)) {
     }
+    return wait_for_others(deadline);
+}
+
+bool StateBase::wait_for_others(const Deadline& deadline) {
+    if (done() || has_passed(deadline)) {
+        return done();
+    }
     if (spin_until([this] { return done(); })) {
         return true;
     }
+    WorkerContext* const worker = WorkerContext::current();
     // A wait with a deadline ends by itself.
     std::optional<WaitEdge> edge;
     if (!deadline) {

@@ -91,6 +91,8 @@ public:
 
 private:
     static constexpr std::size_t nobody = SIZE_MAX;
+    // Of many futures any of which suffices, one of the first will do nearly always.
+    static constexpr std::size_t first_look = 16;
 
     struct Need {
         std::size_t node = nobody;  // it ends by itself
@@ -118,7 +120,7 @@ private:
                 need = known->second;
                 break;
             }
-            Dependencies needed = future->dependencies();
+            Dependencies needed = future->dependencies(first_look);
             if (needed.futures.empty()) {
                 need = place_of(std::move(future));
                 break;
@@ -218,16 +220,26 @@ private:
                 }
             }
         } else {
-            const Dependencies needed = std::exchange(nodes_[index].needed, {});
-            needs.any_suffices = needed.any_suffices;
-            for (const StatePtr& future : needed.futures) {
-                needs.all.push_back(need_of(future));
-                if (needs.any_suffices && needs.all.back().node == nobody) {
-                    break;
-                }
+            Dependencies needed = std::exchange(nodes_[index].needed, {});
+            if (!add_needs(needed, needs) && needed.futures.size() == first_look) {
+                needed = nodes_[index].gathering->dependencies();
+                add_needs(needed, needs);
             }
         }
         return needs;
+    }
+
+    // Whether it suffices that one of them ends by itself.
+    bool add_needs(const Dependencies& needed, Needs& needs) {
+        needs.all.clear();
+        needs.any_suffices = needed.any_suffices;
+        for (const StatePtr& future : needed.futures) {
+            needs.all.push_back(need_of(future));
+            if (needs.any_suffices && needs.all.back().node == nobody) {
+                return true;
+            }
+        }
+        return false;
     }
 
     void expand(std::size_t index) {

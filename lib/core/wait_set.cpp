@@ -1,6 +1,7 @@
 #include <cofutures/detail/wait_set.hpp>
 
 #include <cofutures/detail/huge_pages.hpp>
+#include <cofutures/detail/wait_queue.hpp>
 
 #include "core/completion_scope.hpp"
 #include "core/run_in_place.hpp"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 namespace cofutures::detail {
 
@@ -38,6 +40,19 @@ bool is_reached(std::span<StateBase* const> futures, Goal goal) noexcept {
         }
     }
     return done == futures.size();
+}
+
+// A worker looks again whenever one ends: those that are left may all wait for it by now.
+void wait_for_each_until_one_raised(std::span<StateBase* const> futures) {
+    const WaitQueue::Owner queue = WaitQueue::start(futures, Waiter::Role::thread);
+    while (queue->remaining() != 0) {
+        const auto ended = queue->pop();
+        if (!ended) {
+            queue->wait(std::nullopt);
+        } else if (decides(Goal::first_exception, futures[*ended]->phase())) {
+            return;
+        }
+    }
 }
 
 }  // namespace
@@ -71,11 +86,18 @@ bool WaitSet::block(WaitEvent& event, const Deadline& deadline) {
         ~Standing() { event.stands_for(nullptr); }
         WaitEvent& event;
     };
+    CompletionScope::run_all();
+    if (event.done() || has_passed(deadline)) {
+        return event.done();
+    }
+    while (first_waited_for_ < size_ && !slots_[first_waited_for_].registered) {
+        ++first_waited_for_;
+    }
     const Standing standing(event, *this);
     if (WorkerContext* worker = WorkerContext::current()) {
         run_in_place(event, deadline, *worker);
     }
-    return event.wait(deadline);
+    return event.wait_for_others(deadline);
 }
 
 // Runs those of the futures' tasks that the worker's pool has not begun, until they are enough.
@@ -94,12 +116,15 @@ void WaitSet::run_in_place(
     }
 }
 
-Dependencies WaitSet::needs() const {
+Dependencies WaitSet::needs(std::size_t most) const {
     Dependencies needs;
     // Values of all are wanted of a first_failure: one that cannot end is enough for there to be
     // none, and whether an error of another would end the wait is nothing to wait for.
     needs.any_suffices = goal_ == Goal::first_completed || goal_ == Goal::first_exception;
-    for (const Slot& slot : slots()) {
+    for (const Slot& slot : slots().subspan(first_waited_for_)) {
+        if (needs.any_suffices && needs.futures.size() == most) {
+            break;
+        }
         if (!slot.registered) {
             continue;
         }
@@ -207,6 +232,10 @@ void wait_until(std::span<StateBase* const> futures, Goal goal, const Deadline& 
     }
     CompletionScope::run_all();  // as every wait does; here so that a poll registers nothing
     if (has_passed(deadline)) {
+        return;
+    }
+    if (goal == Goal::first_exception && !deadline && WorkerContext::current() != nullptr) {
+        wait_for_each_until_one_raised(futures);
         return;
     }
     const GoalEvent::Owner event = GoalEvent::start(futures, Waiter::Role::thread, goal);

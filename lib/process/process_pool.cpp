@@ -3,6 +3,7 @@
 #include <cofutures/codec.hpp>
 #include <cofutures/task_options.hpp>
 
+#include "core/wait_for_room.hpp"
 #include "process/image.hpp"
 #include "process/message.hpp"
 #include "process/pipe_io.hpp"
@@ -128,7 +129,8 @@ void ProcessPool::submit(detail::StatePtr task) {
             throw QueueFullError();
         }
     } else {
-        submit_when_room(std::move(task)).result();
+        const Future<void> taken = submit_when_room(task);
+        detail::wait_for_room(taken, *task, place_);
     }
 }
 

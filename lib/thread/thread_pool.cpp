@@ -5,6 +5,7 @@
 #include <cofutures/detail/make_error.hpp>
 
 #include "core/report_task.hpp"
+#include "core/wait_for_room.hpp"
 
 #include <boost/assert.hpp>
 
@@ -107,7 +108,8 @@ void ThreadPool::enqueue(detail::StatePtr task) {
         if (config_.on_full == OnFull::reject) {
             throw QueueFullError();
         }
-        enqueue_when_room(std::move(task)).result();
+        const Future<void> taken = enqueue_when_room(task);
+        detail::wait_for_room(taken, *task, *this);
     }
 }
 

@@ -1,4 +1,5 @@
 #include <cofutures/process_pool_executor.hpp>
+#include <cofutures/thread_pool_executor.hpp>
 
 #define BOOST_TEST_MODULE policies
 #define BOOST_TEST_NO_MAIN
@@ -492,6 +493,46 @@ BOOST_AUTO_TEST_CASE(a_callback_that_waits_for_the_pool_gets_an_error) {
     });
     done.wait();
     BOOST_TEST(problem.find("a callback of a process pool") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_callback_that_waits_for_who_waits_for_room_is_found) {
+    ThreadPoolExecutor threads(1);
+    ProcessGate first;
+    ProcessGate others;
+    ProcessPoolExecutor pool({.max_workers = 1, .max_queue = 1});
+    Gate in_callback;
+    Promise<Future<bool>> submitting;
+    Promise<bool> waited;
+    pool.submit(pass, first.name()).add_done_callback([&] {
+        in_callback.open();
+        try {
+            submitting.get_future().result().wait();
+            waited.set_result(true);
+        } catch (const DeadlockError&) {
+            waited.set_result(false);
+        }
+    });
+    first.open();
+    in_callback.wait();
+    std::vector<Future<pid_t>> full;
+    while (auto task = pool.try_submit(pass, others.name())) {
+        full.push_back(*task);
+    }
+    auto submits = threads.submit([&] {
+        try {
+            return pool.submit(twice, 1).result() == 2;
+        } catch (const DeadlockError&) {
+            return false;
+        }
+    });
+    submitting.set_result(submits);
+    // Whichever of them comes second is refused.
+    const bool callback_waited = waited.get_future().result(generous);
+    others.open();
+    BOOST_TEST(submits.result(generous) == !callback_waited);
+    for (const auto& task : full) {
+        task.result(generous);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(bad_options_are_refused) {

@@ -94,7 +94,7 @@ public:
         }
     }
 
-    [[nodiscard]] Dependencies dependencies() override {
+    [[nodiscard]] Dependencies dependencies(std::size_t /*most*/) override {
         Dependencies needs;
         this->read_while_pending([&] { needs.futures.push_back(upstream_); });
         return needs;

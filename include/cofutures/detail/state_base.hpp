@@ -87,6 +87,8 @@ public:
 
     /// Blocks until done or the deadline passes; says whether it is done.
     bool wait(const Deadline& deadline);
+    /// The same for a thread that has run in place what it can.
+    bool wait_for_others(const Deadline& deadline);
 
     /// The error of a done future, null if it returned. Throws CancelledError if it was cancelled.
     [[nodiscard]] std::exception_ptr error() const;
@@ -193,7 +195,9 @@ public:
     bool enter_if_pending(const TaskPlace* place, TaskAccount& account, Marks marks) noexcept;
 
     /// What this future waits for, while it is pending. May be asked at any time.
-    [[nodiscard]] virtual Dependencies dependencies() { return {}; }
+    ///
+    /// @param most  Enough of those of which any suffices; there may be many more.
+    [[nodiscard]] virtual Dependencies dependencies(std::size_t /*most*/ = SIZE_MAX) { return {}; }
 
     /// What to call the task in a message.
     [[nodiscard]] virtual std::string label() const { return "a future"; }

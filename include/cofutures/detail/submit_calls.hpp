@@ -73,6 +73,8 @@ public:
     /// @throws ShutdownError       after shutdown().
     /// @throws BrokenExecutor      if the executor broke (BrokenThreadPool, BrokenProcessPool).
     /// @throws QueueFullError      if a bounded queue is full and the executor was made to reject.
+    /// @throws DeadlockError       if room in a bounded queue is waited for that could never be
+    /// made.
     /// @throws SerializationError  by a process pool, if such a call cannot leave the process, as
     ///                             no coroutine can; what can and cannot is said with
     ///                             ProcessPoolExecutor.

@@ -43,9 +43,9 @@ private:
           inputs_(std::move(inputs)),
           collect_(std::move(collect)) {}
 
-    [[nodiscard]] Dependencies dependencies() override {
+    [[nodiscard]] Dependencies dependencies(std::size_t most) override {
         Dependencies needed;
-        this->read_while_pending([&] { needed = this->needs(); });
+        this->read_while_pending([&] { needed = this->needs(most); });
         return needed;
     }
 

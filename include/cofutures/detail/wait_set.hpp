@@ -37,9 +37,9 @@ public:
     /// is done. Every thread that waits for several futures waits here.
     bool block(WaitEvent& event, const Deadline& deadline);
 
-    /// The futures that are waited for and not done; none if one that is done, and is about to
-    /// tell, decides. While the owner is in block(), or by it.
-    [[nodiscard]] Dependencies needs() const;
+    /// The futures that are waited for and not done, or so many if any of them suffices; none if
+    /// one that is done, and is about to tell, decides. While the owner is in block(), or by it.
+    [[nodiscard]] Dependencies needs(std::size_t most) const;
 
     /// How an owner ends the wait, whatever has become of it: for std::unique_ptr.
     struct Leave {
@@ -97,7 +97,8 @@ private:
     Slot* const slots_;
     const std::size_t size_;
     const Goal goal_;
-    std::size_t tried_in_place_ = 0;  // the waiting thread's
+    std::size_t tried_in_place_ = 0;    // the waiting thread's
+    std::size_t first_waited_for_ = 0;  // the owner's: none before it is registered any longer
 };
 
 /// Waits until a goal is reached, and then acts once. No futures have reached any goal.
@@ -137,8 +138,8 @@ public:
     /// Says for what a thread that waits for the event waits in truth; null when it is through.
     void stands_for(const WaitSet* set) noexcept { set_ = set; }
 
-    [[nodiscard]] Dependencies dependencies() override {
-        return set_ == nullptr ? Dependencies() : set_->needs();
+    [[nodiscard]] Dependencies dependencies(std::size_t most) override {
+        return set_ == nullptr ? Dependencies() : set_->needs(most);
     }
 
 private:
