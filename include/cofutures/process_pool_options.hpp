@@ -39,6 +39,10 @@ struct ProcessPoolOptions {
     std::optional<int> max_tasks_per_child{};
     /// What the unexpected end of a worker means.
     WorkerDeath on_worker_death = WorkerDeath::break_pool;
+    /// A worker that has not come to freeze_support() after so long is killed, and counts as one
+    /// that died; its initializer has all the time it wants. Long enough for a loaded machine;
+    /// std::nullopt for any time, such as with a debugger as the launcher.
+    std::optional<std::chrono::nanoseconds> start_timeout = std::chrono::minutes(1);
     /// A worker without work for so long leaves. Default: never.
     std::optional<std::chrono::nanoseconds> idle_timeout{};
     /// What each worker may use.

@@ -38,7 +38,7 @@ Number load(const std::byte* in) noexcept {
 std::size_t check_header(const std::byte* header, std::uint64_t max_payload) {
     const auto kind = std::to_integer<std::uint8_t>(header[kind_offset]);
     if (kind < static_cast<std::uint8_t>(FrameKind::hello) ||
-        kind > static_cast<std::uint8_t>(FrameKind::init)) {
+        kind > static_cast<std::uint8_t>(FrameKind::ready)) {
         throw SerializationError("bad frame: unknown kind " + std::to_string(kind));
     }
     const bool is_answer = kind == static_cast<std::uint8_t>(FrameKind::value) ||

@@ -14,13 +14,14 @@ namespace cofutures::process {
 
 /// What a frame is about. The numbers are what travels.
 enum class FrameKind : std::uint8_t {
-    hello = 1,        ///< worker: I am ready to work; payload: Hello
+    hello = 1,        ///< worker: I have come to freeze_support(); payload: Hello
     task = 2,         ///< pool: run this; payload: TaskMessage
     value = 3,        ///< worker: the task returned; payload: its encoded value
     failure = 4,      ///< worker: the task threw; payload: Failure
     init_failed = 5,  ///< worker: my initializer threw, I leave; payload: Failure
     stop = 6,         ///< pool: finish what you have and leave; no payload
-    init = 7,         ///< pool: what you need to know before you greet; payload: Init
+    init = 7,         ///< pool: what you need to know before you work; payload: Init
+    ready = 8,        ///< worker: my initializer has run; no payload
 };
 
 /// Every frame begins with this many bytes, little-endian: u64 payload length, u64 task id, u8

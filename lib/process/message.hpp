@@ -12,9 +12,9 @@
 namespace cofutures::process {
 
 /// Changes whenever a frame or a message changes.
-constexpr std::uint32_t protocol_version = 2;
+constexpr std::uint32_t protocol_version = 3;
 
-/// First word of a worker, when its initializer has run.
+/// First word of a worker.
 struct Hello {
     std::uint32_t version = protocol_version;
     /// Says whether both sides run the same program, as only then they agree on its types and

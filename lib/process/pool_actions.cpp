@@ -32,6 +32,8 @@ std::string text_of(BreakReason reason) {
                "or pending";
     case BreakReason::worker_misbehaved:
         return "A worker process sent what no worker sends";
+    case BreakReason::worker_did_not_come:
+        return "A worker process did not come to freeze_support() within start_timeout";
     case BreakReason::initializer_failed:
         return "A process initializer failed, the process pool is not usable anymore";
     case BreakReason::spawn_failed:

@@ -116,6 +116,17 @@ void PoolFsm::worker_started(WorkerId worker, std::int64_t pid, PoolActions& out
     if (found->killed) {
         out.emplace_back(KillWorker{worker, found->kill_by_force});
     }
+    // Also if it is to leave: it will not see that before it has come.
+    if (config_.start_timeout != 0ns && !found->kill_by_force) {
+        found->deadline = set_timer(TimerUse::start, worker, config_.start_timeout, out);
+    }
+}
+
+void PoolFsm::worker_arrived(WorkerId worker, PoolActions& out) {
+    Worker* found = find(worker);
+    if (found != nullptr && !found->ready) {
+        clear_timer(found->deadline, out);
+    }
 }
 
 void PoolFsm::send_nothing_ahead(WorkerId worker) {
@@ -129,6 +140,7 @@ void PoolFsm::worker_ready(WorkerId worker, PoolActions& out) {
     if (found == nullptr || found->ready || found->is_leaving()) {
         return;
     }
+    clear_timer(found->deadline, out);
     found->ready = true;
     --starting_;
     deaths_at_start_ = 0;
@@ -368,6 +380,10 @@ void PoolFsm::timer_expired(TimerId timer, PoolActions& out) {
     Worker* const worker = find(expired.worker);
     assert(worker != nullptr && "a worker takes its timers along");
     switch (expired.use) {
+    case TimerUse::start:
+        worker->deadline = 0;
+        did_not_come(expired.worker, *worker, out);
+        break;
     case TimerUse::task:
         worker->deadline = 0;
         task_overran(expired.worker, *worker, out);

@@ -55,6 +55,7 @@ struct PoolTask {
 enum class BreakReason {
     worker_died,
     worker_misbehaved,
+    worker_did_not_come,
     initializer_failed,
     spawn_failed,
     workers_die_at_start,
@@ -179,6 +180,8 @@ struct PoolFsmConfig {
     std::size_t max_tasks_per_worker = unlimited;
     /// Go on without a worker that died, instead of breaking.
     bool replace_workers = false;
+    /// How long a worker may take to come; zero for any time.
+    std::chrono::nanoseconds start_timeout{};
     /// How long a worker may be idle; zero for any time.
     std::chrono::nanoseconds idle_timeout{};
     /// Between asking a worker to end and ending it.
@@ -244,6 +247,9 @@ public:
 
     /// The process of a SpawnWorker runs; it takes no task before `worker_ready`.
     void worker_started(WorkerId worker, std::int64_t pid, PoolActions& out);
+
+    /// The process has come to where workers begin: it has all the time it wants from now on.
+    void worker_arrived(WorkerId worker, PoolActions& out);
 
     /// What the worker has got cannot be taken back: it gets one task at a time.
     void send_nothing_ahead(WorkerId worker);
@@ -346,7 +352,8 @@ private:
         bool stalled = false;      // by its first task: gets no company until that has ended
         std::size_t sent = 0;
         std::deque<PoolTask> tasks{};  // in the order sent: the first one runs
-        TimerId deadline = 0;          // of the first task; then for ending the worker
+        // Of its coming; then of the first task; then for ending it.
+        TimerId deadline = 0;
         TimerId idle_timer = 0;
         TimerId stall_timer = 0;
         TaskId stall_task = 0;      // was the first when the timer was set
@@ -355,7 +362,7 @@ private:
         [[nodiscard]] bool is_leaving() const noexcept { return stopped || killed; }
     };
 
-    enum class TimerUse { task, kill, idle, stall, respawn };
+    enum class TimerUse { start, task, kill, idle, stall, respawn };
     struct Timer {
         TimerUse use;
         WorkerId worker;
@@ -386,6 +393,7 @@ private:
     void lose_task(PoolTask task, bool begun, Blame blame, PoolActions& out);
     void died_at_start(const Blame& blame, PoolActions& out);
     void close(bool cancel_pending, PoolActions& out);
+    void did_not_come(WorkerId id, Worker& worker, PoolActions& out);
     void task_overran(WorkerId id, Worker& worker, PoolActions& out);
     void head_stalls(WorkerId id, Worker& worker, PoolActions& out);
     void break_pool(Blame blame, PoolActions& out);

@@ -58,6 +58,14 @@ void PoolFsm::worker_misbehaved(
     );
 }
 
+void PoolFsm::did_not_come(WorkerId id, Worker& worker, PoolActions& out) {
+    if (worker.stopped) {
+        kill(id, worker, true, out);
+    } else {
+        fault(id, {.reason = BreakReason::worker_did_not_come}, 0, out);
+    }
+}
+
 // The worker is of no use any more, and is ended.
 void PoolFsm::fault(WorkerId id, Blame blame, std::size_t begun, PoolActions& out) {
     Worker* worker = find(id);
@@ -140,7 +148,8 @@ void PoolFsm::died_at_start(const Blame& blame, PoolActions& out) {
     });
     if (++deaths_at_start_ >= hopeless_deaths_at_start && none_is_ready && queued_ != 0) {
         Blame cause = blame;
-        if (cause.reason != BreakReason::spawn_failed) {
+        if (cause.reason == BreakReason::worker_died ||
+            cause.reason == BreakReason::worker_misbehaved) {
             cause.reason = BreakReason::workers_die_at_start;
         }
         break_pool(std::move(cause), out);

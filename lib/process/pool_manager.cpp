@@ -204,16 +204,17 @@ void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
     case FrameKind::hello: {
         const Hello hello = read_hello(frame.payload);
         require_match(hello, config_.command);
-        const std::uint64_t resident = config_.max_memory_growth ? resident_size(hello.pid) : 0;
         decide([&](PoolActions& actions) {
             if (const auto found = channels_.find(worker); found != channels_.end()) {
                 found->second.pid = hello.pid;
-                found->second.first_resident = resident;
             }
-            fsm_.worker_ready(worker, actions);
+            fsm_.worker_arrived(worker, actions);
         });
         break;
     }
+    case FrameKind::ready:
+        begin_work(worker);
+        break;
     case FrameKind::value:
     case FrameKind::failure:
         handle_result(worker, frame);
@@ -230,6 +231,26 @@ void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
     case FrameKind::init:
         throw SerializationError("a frame that only the pool may send");
     }
+}
+
+void ProcessPool::begin_work(WorkerId worker) {
+    std::int64_t pid = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = channels_.find(worker); found != channels_.end()) {
+            pid = found->second.pid;
+        }
+    }
+    if (pid == 0) {
+        throw SerializationError("it is ready before it has said who it is");
+    }
+    const std::uint64_t resident = config_.max_memory_growth ? resident_size(pid) : 0;
+    decide([&](PoolActions& actions) {
+        if (const auto found = channels_.find(worker); found != channels_.end()) {
+            found->second.first_resident = resident;
+        }
+        fsm_.worker_ready(worker, actions);
+    });
 }
 
 void ProcessPool::handle_result(WorkerId worker, const Frame& frame) {

@@ -227,6 +227,7 @@ private:
     void received(WorkerId worker, FrameReader& reader);
     void handle_frames(WorkerId worker, FrameReader& reader);
     void handle_frame(WorkerId worker, const Frame& frame);
+    void begin_work(WorkerId worker);
     void handle_result(WorkerId worker, const Frame& frame);
     void pass_over_cancelled(
         WorkerId worker, TaskId answered, PoolActions& actions, Afterwork& afterwork
@@ -241,7 +242,8 @@ private:
     struct Connection {
         std::shared_ptr<WorkerChannel> channel{};
         std::shared_ptr<Ahead> ahead{};
-        std::int64_t pid = 0;              // as the worker says; behind a launcher not the child's
+        std::int64_t pid = 0;              // as the worker says; behind a launcher not the child's.
+                                           // 0 until it has come
         std::uint64_t first_resident = 0;  // bytes, before its first task
     };
 

@@ -38,6 +38,9 @@ std::size_t checked_window(const std::optional<int>& prefetch) {
 
 process::PoolFsmConfig decisions(const ProcessPoolOptions& options) {
     constexpr std::chrono::nanoseconds none{};
+    if (options.start_timeout && *options.start_timeout <= none) {
+        throw std::invalid_argument("start_timeout must be greater than 0");
+    }
     if (options.idle_timeout && *options.idle_timeout <= none) {
         throw std::invalid_argument("idle_timeout must be greater than 0");
     }
@@ -51,6 +54,7 @@ process::PoolFsmConfig decisions(const ProcessPoolOptions& options) {
     config.max_tasks_per_worker =
         checked_count(options.max_tasks_per_child, "max_tasks_per_child must be >= 1");
     config.replace_workers = options.on_worker_death == WorkerDeath::replace;
+    config.start_timeout = options.start_timeout.value_or(none);
     config.idle_timeout = options.idle_timeout.value_or(none);
     config.termination_grace = options.termination_grace;
     return config;

@@ -69,10 +69,12 @@ public:
     /// Serves until it is told to stop; false if the initializer failed. Ends the process when the
     /// pool has died.
     bool serve() {
+        greet();
         if (!begin(next_frame())) {
             return false;
         }
-        greet();
+        append_frame(answer_, FrameKind::ready, 0);
+        send(answer_);
         for (;;) {
             const Frame frame = next_frame();
             if (frame.kind == FrameKind::stop) {

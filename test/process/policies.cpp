@@ -158,6 +158,34 @@ BOOST_AUTO_TEST_CASE(hundreds_of_deaths_in_a_row_leave_nothing) {
     BOOST_TEST(Holdings::now().children <= before.children);
 }
 
+// A program that neither comes to freeze_support() nor ends.
+BOOST_AUTO_TEST_CASE(workers_that_never_come_are_killed_and_break_the_pool) {
+    for (const WorkerDeath on_death : {WorkerDeath::break_pool, WorkerDeath::replace}) {
+        ProcessPoolExecutor pool(
+            {.max_workers = 1,
+             .on_worker_death = on_death,
+             .start_timeout = 50ms,
+             .launcher = {"sh", "-c", "exec sleep 1000"}}
+        );
+        const auto error =
+            thrown_by<BrokenProcessPool>([&] { pool.submit(twice, 1).result(generous); });
+        BOOST_REQUIRE(error);
+        BOOST_TEST(
+            std::string(error->what()).find("did not come to freeze_support()") != std::string::npos
+        );
+        BOOST_TEST(wait_gone(static_cast<pid_t>(error->worker().pid)));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_shutdown_does_not_wait_for_a_worker_that_never_comes) {
+    ProcessPoolExecutor pool(
+        {.max_workers = 1, .start_timeout = 50ms, .launcher = {"sh", "-c", "exec sleep 1000"}}
+    );
+    auto task = pool.submit(twice, 1);
+    BOOST_TEST(task.cancel());
+    BOOST_TEST(pool.shutdown_for(generous));
+}
+
 BOOST_AUTO_TEST_CASE(workers_that_always_die_at_start_break_the_pool) {
     ProcessPoolExecutor pool(
         {.max_workers = 2, .on_worker_death = WorkerDeath::replace, .launcher = {"false"}}
@@ -537,6 +565,7 @@ BOOST_AUTO_TEST_CASE(a_callback_that_waits_for_who_waits_for_room_is_found) {
 
 BOOST_AUTO_TEST_CASE(bad_options_are_refused) {
     BOOST_CHECK_THROW(ProcessPoolExecutor({.max_tasks_per_child = 0}), std::invalid_argument);
+    BOOST_CHECK_THROW(ProcessPoolExecutor({.start_timeout = 0s}), std::invalid_argument);
     BOOST_CHECK_THROW(ProcessPoolExecutor({.idle_timeout = 0s}), std::invalid_argument);
     BOOST_CHECK_THROW(ProcessPoolExecutor({.prefetch = -1}), std::invalid_argument);
     BOOST_CHECK_THROW(ProcessPoolExecutor({.max_queue = 0}), std::invalid_argument);

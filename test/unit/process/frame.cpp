@@ -66,6 +66,7 @@ const std::vector<Received> sample{
     {FrameKind::failure, ~std::uint64_t{0}, Bytes(300, std::byte{0xff})},
     {FrameKind::init_failed, 3, bytes_of("x")},
     {FrameKind::stop, 0, {}},
+    {FrameKind::ready, 0, {}},
 };
 
 Bytes stream_of(const std::vector<Received>& frames) {
@@ -206,7 +207,7 @@ BOOST_AUTO_TEST_CASE(answers_say_how_long_the_task_ran) {
 BOOST_AUTO_TEST_CASE(a_bad_header_is_refused_as_soon_as_it_is_complete) {
     constexpr auto limit = FrameReader::default_max_payload;
     BOOST_TEST(error_of(16, 0, limit) == "bad frame: unknown kind 0");
-    BOOST_TEST(error_of(16, 8, limit) == "bad frame: unknown kind 8");
+    BOOST_TEST(error_of(16, 9, limit) == "bad frame: unknown kind 9");
     BOOST_TEST(error_of(16, 255, limit) == "bad frame: unknown kind 255");
     for (std::size_t reserved = 17; reserved < frame_header_size; ++reserved) {
         BOOST_TEST(error_of(reserved, 1, limit) == "bad frame: reserved bytes are in use");

@@ -4,6 +4,7 @@
 #define BOOST_TEST_MODULE pool_fsm
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
@@ -598,6 +599,82 @@ BOOST_AUTO_TEST_CASE(workers_that_die_at_start_are_started_ever_more_slowly_and_
     BOOST_TEST(take(out) == "finished");
 }
 
+BOOST_AUTO_TEST_CASE(a_worker_that_does_not_come_is_killed_and_breaks_the_pool) {
+    PoolFsm fsm({.max_workers = 1, .start_timeout = 60s});
+    PoolActions out;
+    fsm.submitted({.id = 1}, false, out);
+    fsm.worker_started(1, 4711, out);
+    BOOST_TEST(take(out) == "spawn 1, timer 1=60000ms");
+    fsm.timer_expired(1, out);
+    BOOST_REQUIRE(std::holds_alternative<BreakPool>(out.front()));
+    const Blame& blame = std::get<BreakPool>(out.front()).blame;
+    BOOST_TEST((blame.reason == BreakReason::worker_did_not_come));
+    BOOST_TEST(blame.pid == 4711);
+    BOOST_TEST(take(out) == "break 1, fail 1, kill 1");
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_came_has_time_for_its_initializer) {
+    PoolFsm fsm({.max_workers = 1, .start_timeout = 60s});
+    PoolActions out;
+    fsm.submitted({.id = 1, .timeout = 5s}, false, out);
+    fsm.worker_started(1, 4711, out);
+    take(out);
+    fsm.worker_arrived(1, out);
+    BOOST_TEST(take(out) == "clear 1");
+    fsm.timer_expired(1, out);
+    BOOST_TEST(take(out) == "");
+    fsm.worker_ready(1, out);
+    BOOST_TEST(take(out) == "send 1:1, timer 2=5000ms");
+    fsm.worker_arrived(1, out);  // as no worker of ours does
+    BOOST_TEST(take(out) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_is_to_leave_and_does_not_come_is_killed) {
+    PoolFsm fsm({.max_workers = 1, .start_timeout = 60s});
+    PoolActions out;
+    fsm.submitted({.id = 1}, false, out);
+    take(out);
+    fsm.cancelled(1, out);
+    fsm.shutdown(false, out);
+    fsm.worker_started(1, 4711, out);
+    BOOST_TEST(take(out) == "stop 1, timer 1=60000ms");
+    fsm.timer_expired(1, out);
+    BOOST_TEST(take(out) == "kill 1");
+    fsm.worker_gone(1, killed_by_9, 0, out);
+    BOOST_TEST(take(out) == "finished");
+}
+
+BOOST_AUTO_TEST_CASE(workers_that_do_not_come_are_replaced_a_few_times) {
+    PoolFsm fsm({.max_workers = 1, .replace_workers = true, .start_timeout = 60s});
+    PoolActions out;
+    fsm.submitted({.id = 1}, false, out);
+    for (WorkerId id = 1;; ++id) {
+        BOOST_REQUIRE(id <= 5);
+        fsm.worker_started(id, 100, out);
+        fsm.timer_expired(std::get<SetTimer>(out.back()).timer, out);
+        const bool is_broken = fsm.is_broken();
+        BOOST_TEST(is_broken == (id == 5));
+        const auto to_start_another = std::ranges::find_if(out, [](const PoolAction& action) {
+            const auto* timer = std::get_if<SetTimer>(&action);
+            return timer != nullptr && timer->delay <= 1s;
+        });
+        fsm.worker_gone(id, killed_by_9, 0, out);
+        if (is_broken) {
+            break;
+        }
+        BOOST_REQUIRE(to_start_another != out.end());
+        const TimerId timer = std::get<SetTimer>(*to_start_another).timer;
+        out.clear();
+        fsm.timer_expired(timer, out);
+        BOOST_TEST(take(out) == "spawn " + std::to_string(id + 1));
+    }
+    const auto broke = std::ranges::find_if(out, [](const PoolAction& action) {
+        return std::holds_alternative<BreakPool>(action);
+    });
+    BOOST_REQUIRE(broke != out.end());
+    BOOST_TEST((std::get<BreakPool>(*broke).blame.reason == BreakReason::worker_did_not_come));
+}
+
 BOOST_AUTO_TEST_CASE(deaths_at_start_do_not_break_a_pool_with_a_worker_that_works) {
     PoolFsm fsm({.max_workers = 2, .replace_workers = true});
     PoolActions out;
@@ -919,6 +996,7 @@ public:
 private:
     struct SimulatedWorker {
         bool started = false;
+        bool arrived = false;
         bool ready = false;
         bool stopped = false;
         bool killed = false;
@@ -938,6 +1016,9 @@ private:
         }
         if (pick(3) == 0) {
             config.idle_timeout = 1s;
+        }
+        if (pick(3) == 0) {
+            config.start_timeout = 1s;
         }
         return config;
     }
@@ -1053,6 +1134,10 @@ private:
             die(id);
         } else if (pick(200) == 0) {
             fsm_.worker_misbehaved(id, "garbage", pick(3), out_);
+            perform();
+        } else if (!worker.arrived) {
+            worker.arrived = true;
+            fsm_.worker_arrived(id, out_);
             perform();
         } else if (!worker.ready) {
             make_ready(id, worker);
