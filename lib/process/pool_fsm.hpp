@@ -290,7 +290,7 @@ public:
 
     /// The worker's process ended and all that it had sent was read.
     ///
-    /// @param begun  How many of its tasks it had begun.
+    /// @param begun  How many of its tasks it had begun; it ran the last of these.
     void worker_gone(WorkerId worker, const ExitStatus& exit, std::size_t begun, PoolActions& out);
 
     /// The worker's initializer threw.

@@ -87,8 +87,10 @@ void PoolFsm::lose_worker(Worker& worker, Blame blame, std::size_t begun, PoolAc
     begun = std::min(begun, worker.tasks.size());
     const bool breaks = !config_.replace_workers || blame.reason == BreakReason::initializer_failed;
     if (begun != 0) {
-        blame.task = worker.tasks.front().id;
-        blame.attempt = worker.tasks.front().attempt;
+        // Those before it were cancelled at this very moment, or their answers never came.
+        const PoolTask& running = worker.tasks[begun - 1];
+        blame.task = running.id;
+        blame.attempt = running.attempt;
     }
     const std::vector<PoolTask> tasks = release_tasks(worker, out);
     if (breaks) {

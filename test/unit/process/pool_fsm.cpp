@@ -863,6 +863,18 @@ BOOST_AUTO_TEST_CASE(those_sent_ahead_to_a_worker_that_died_are_not_blamed) {
     BOOST_TEST(pool.fsm.queued() == 2U);
 }
 
+// The one before it was cancelled a moment ago, and nobody has said so yet.
+BOOST_AUTO_TEST_CASE(the_last_that_a_dead_worker_had_begun_is_blamed) {
+    IdlePool pool({.max_workers = 1, .window = 3}, quick);
+    pool.prove_short();
+    for (TaskId task = 200; task < 203; ++task) {
+        pool.submit_light(task);
+    }
+    pool.out.clear();
+    pool.fsm.worker_gone(1, killed_by_9, 2, pool.out);
+    BOOST_TEST(take(pool.out) == "clear 1, break 1:201, fail 200, fail 201, fail 202");
+}
+
 BOOST_AUTO_TEST_CASE(one_that_is_cancelled_ahead_makes_room_for_another) {
     IdlePool pool({.max_workers = 1, .window = 3}, quick);
     pool.prove_short();
