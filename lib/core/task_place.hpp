@@ -43,7 +43,7 @@ public:
     /// Who counts the tasks that its workers run; null if they count for nobody.
     [[nodiscard]] virtual const TaskAccount* account() const noexcept { return nullptr; }
 
-    /// How many workers it can have at the most.
+    /// How many workers it can have at the most; fewer if the system grants no more now.
     [[nodiscard]] virtual std::size_t most_workers() const noexcept = 0;
 
     /// Makes the calling thread fit to run tasks for a short while, as a worker's initializer does.
@@ -51,6 +51,8 @@ public:
     /// Takes that back, as a worker's finalizer does.
     virtual void end_substitute() noexcept {}
 
+    /// A worker is about to wait for what others may have to do: it is time to try to have some.
+    virtual void worker_waits() noexcept {}
     /// A worker is about to block, and does so until the second call: others may have to do its
     /// work.
     virtual void worker_blocks() noexcept {}

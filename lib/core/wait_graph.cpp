@@ -427,6 +427,7 @@ void refuse_endless_wait(StateBase& awaited) {
 }
 
 WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited) : worker_(worker) {
+    worker.pool().worker_waits();
     const std::lock_guard lock(graph_mutex);
     WaitGraph graph(&worker);
     if (graph.cannot_end(StatePtr(&awaited))) {

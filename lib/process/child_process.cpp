@@ -43,6 +43,9 @@ pid_t wait_for(pid_t pid, int* status, int flags) noexcept {
     return result;
 }
 
+// Exit code of a child that could not become the program; a shell's too.
+constexpr int not_executed = 127;
+
 // Processors beyond this number are taken for a mistake.
 constexpr int most_cpus = 1 << 16;
 
@@ -330,7 +333,7 @@ public:
     template <class... Args>
     void on_exec_error(Args&&...) noexcept {
         [[maybe_unused]] const ssize_t written = ::write(report_, &step_, sizeof(step_));
-        ::_exit(127);
+        ::_exit(not_executed);
     }
 
 private:
@@ -399,6 +402,7 @@ private:
 // too, and there it would wait for ever for a lock that another thread held at that moment.
 pid_t launch(const Command& command, ChildSetup& setup, error_code& error) {
     namespace bp = boost::process::v2;
+    const pid_t parent = ::getpid();
     boost::asio::io_context context(1);
     bp::posix::default_launcher launcher;
     launcher.env = command.environment();
@@ -414,6 +418,11 @@ pid_t launch(const Command& command, ChildSetup& setup, error_code& error) {
             return launcher.pid;
         }
     } catch (const system_error& thrown) {
+        // The context could not be set up anew after the fork: this is the child, and must not go
+        // on with what its parent does.
+        if (::getpid() != parent) {
+            ::_exit(not_executed);
+        }
         // The process runs, only the launcher's handle on it failed: it needs one on a system that
         // has none, or the child has ended and this program ignores SIGCHLD.
         if (launcher.pid > 0) {

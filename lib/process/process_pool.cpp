@@ -11,8 +11,10 @@
 #include "process/pool_presence.hpp"
 
 #include <boost/assert.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace cofutures::process {
@@ -314,10 +316,14 @@ void ProcessPool::start() {
     if (started_) {
         return;
     }
-    make_executor();
     auto presence = presence_.lock();
     if (presence == nullptr) {  // else it is there since no thread could be started
-        presence = Presence::begin(*this);
+        try {
+            make_executor();
+            presence = Presence::begin(*this);
+        } catch (const boost::system::system_error& error) {
+            throw std::system_error(error.code(), "a process pool cannot start");
+        }
         presence_ = presence;
     }
     if (io_) {

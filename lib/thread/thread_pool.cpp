@@ -240,6 +240,9 @@ ThreadPool::RoomWaiters ThreadPool::admit() noexcept {
         const int priority = priority_in(options);
         try {
             queue_.reserve(priority);
+            if (live_ == 0) {
+                start_thread();
+            }
         } catch (...) {
             waiter.error = std::current_exception();
             continue;

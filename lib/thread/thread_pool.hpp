@@ -108,10 +108,14 @@ public:
 
     [[nodiscard]] const detail::TaskAccount* account() const noexcept override { return this; }
     [[nodiscard]] std::size_t most_workers() const noexcept override {
-        return config_.max_threads + config_.max_extra_threads;
+        // None can be counted on but those that there are.
+        return threads_refused_.load(std::memory_order_relaxed)
+                   ? 0
+                   : config_.max_threads + config_.max_extra_threads;
     }
     void begin_substitute() override;
     void end_substitute() noexcept override;
+    void worker_waits() noexcept override;
     void worker_blocks() noexcept override;
     void worker_goes_on() noexcept override;
 
@@ -232,7 +236,8 @@ private:
     std::atomic<std::uint64_t> begun_{0};  // with a bounded queue only
     std::atomic<std::uint64_t> cancelled_{0};
     std::atomic<std::uint64_t> lost_{0};
-    std::atomic<bool> room_wanted_{false};  // true if room_waiters_ has any, or is about to
+    std::atomic<bool> threads_refused_{false};  // when another was wanted for the last time
+    std::atomic<bool> room_wanted_{false};      // true if room_waiters_ has any, or is about to
 
     // What a searching drainer looks at; on a line of its own, away from what producers write.
     alignas(64) std::atomic<bool> queue_filled_{false};

@@ -38,11 +38,13 @@ ThreadPool::Call ThreadPool::call_for_help() {
     if (free_drainers_ == nullptr && live_ < drainers_allowed_) {
         try {
             start_thread();
+            threads_refused_.store(false, std::memory_order_relaxed);
         } catch (...) {
             if (live_ == 0) {
                 throw;
             }
-            // Those that there are will do the work.
+            // Those that there are will do the work; one that waits for it tries again.
+            threads_refused_.store(true, std::memory_order_relaxed);
         }
     }
     if (free_drainers_ == nullptr) {
@@ -274,6 +276,18 @@ bool ThreadPool::leave(Worker& self) noexcept {
         ended->set_result();
     }
     return true;
+}
+
+void ThreadPool::worker_waits() noexcept {
+    if (!threads_refused_.load(std::memory_order_relaxed) || !home_.is_here()) {
+        return;
+    }
+    Call called;
+    {
+        const std::lock_guard lock(mutex_);
+        called = call_for_more();
+    }
+    wake(called);
 }
 
 void ThreadPool::worker_blocks() noexcept {

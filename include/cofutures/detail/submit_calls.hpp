@@ -72,6 +72,8 @@ public:
     /// @returns Future<R>, where R is what the call returns: a reference stays one, void is fine.
     /// @throws ShutdownError       after shutdown().
     /// @throws BrokenExecutor      if the executor broke (BrokenThreadPool, BrokenProcessPool).
+    /// @throws std::system_error   if the executor has no thread, or a process pool no descriptor,
+    ///                             to begin with, and the system has none to give.
     /// @throws QueueFullError      if a bounded queue is full and the executor was made to reject.
     /// @throws DeadlockError       if room in a bounded queue is waited for that could never be
     /// made.

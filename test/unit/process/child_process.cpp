@@ -568,8 +568,9 @@ BOOST_AUTO_TEST_CASE(launcher_words_come_before_the_program) {
         report("variables", {.arguments = {"COFUTURES_A"}, .launcher = {"env", "COFUTURES_A=1"}}) ==
         "[1]"
     );
-    const int niceness = ::getpriority(PRIO_PROCESS, 0);
-    BOOST_TEST(report("nice", {.launcher = {"nice", "-n", "3"}}) == std::to_string(niceness + 3));
+    constexpr int nicest = 19;
+    const int expected = std::min(::getpriority(PRIO_PROCESS, 0) + 3, nicest);
+    BOOST_TEST(report("nice", {.launcher = {"nice", "-n", "3"}}) == std::to_string(expected));
 }
 
 BOOST_AUTO_TEST_CASE(a_program_that_was_removed_can_still_start_itself) {

@@ -1,0 +1,147 @@
+#include <cofutures/thread_pool_executor.hpp>
+
+#define BOOST_TEST_MODULE refused_calls
+#include <boost/test/unit_test.hpp>
+
+#include "support/failing_calls.hpp"
+#include "support/gate.hpp"
+#include "support/leak_check.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <chrono>
+#include <functional>
+#include <stop_token>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+// The system refuses to start a thread: whichever it is, every future ends.
+
+using namespace cofutures;
+using namespace cofutures::test;
+
+BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
+
+namespace {
+
+// What the pool may say, and no more, if there is no thread to be had.
+void unless_refused(const std::function<void()>& use) {
+    try {
+        use();
+    } catch (const std::system_error& error) {
+        BOOST_TEST((error.code() == std::errc::resource_unavailable_try_again));
+    }
+}
+
+void require_books(ThreadPoolExecutor& pool) {
+    pool.shutdown();
+    const ExecutorStats stats = pool.stats();
+    BOOST_TEST(stats.submitted == stats.completed + stats.failed + stats.cancelled);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(refused_calls)
+
+BOOST_AUTO_TEST_CASE(a_pool_does_with_the_threads_that_it_gets) {
+    at_every_call([](long calls, bool lasts) {
+        ThreadPoolExecutor pool({.max_workers = 3});
+        std::vector<Future<int>> futures;
+        begin_to_refuse(calls, lasts);
+        for (int i = 0; i < 20; ++i) {
+            unless_refused([&] { futures.push_back(pool.submit([i] { return i; })); });
+        }
+        const bool came = end_to_refuse();
+        for (const auto& future : futures) {
+            BOOST_TEST(future.wait_for(generous));
+        }
+        BOOST_TEST(pool.submit([] { return 7; }).result(generous) == 7);
+        BOOST_TEST(pool.stats().submitted == futures.size() + 1);
+        require_books(pool);
+        return came;
+    });
+}
+
+BOOST_AUTO_TEST_CASE(a_limit_of_time_is_kept_or_the_task_not_taken) {
+    at_every_call([](long calls, bool lasts) {
+        ThreadPoolExecutor pool({.max_workers = 2});
+        Future<bool> limited;
+        begin_to_refuse(calls, lasts);
+        unless_refused([&] {
+            limited = pool.submit(
+                {.timeout = std::chrono::milliseconds(1)},
+                [](const std::stop_token& stop) {
+                    while (!stop.stop_requested()) {
+                        std::this_thread::yield();
+                    }
+                    return true;
+                }
+            );
+        });
+        const bool came = end_to_refuse();
+        if (limited.valid()) {
+            BOOST_TEST(limited.wait_for(generous));
+        }
+        require_books(pool);
+        return came;
+    });
+}
+
+BOOST_AUTO_TEST_CASE(a_map_ends) {
+    at_every_call([](long calls, bool lasts) {
+        ThreadPoolExecutor pool({.max_workers = 3});
+        begin_to_refuse(calls, lasts);
+        unless_refused([&] {
+            int sum = 0;
+            for (const int n : pool.map([](int i) { return i; }, std::vector{1, 2, 3, 4, 5})) {
+                sum += n;
+            }
+            BOOST_TEST(sum == 15);
+        });
+        const bool came = end_to_refuse();
+        require_books(pool);
+        return came;
+    });
+}
+
+BOOST_AUTO_TEST_CASE(handlers_of_the_executor_run_or_are_not_taken) {
+    at_every_call([](long calls, bool lasts) {
+        ThreadPoolExecutor pool({.max_workers = 2});
+        Gate ran;
+        bool taken = false;
+        begin_to_refuse(calls, lasts);
+        unless_refused([&] {
+            const auto executor = pool.get_executor();
+            boost::asio::post(executor, [&] { ran.open(); });
+            taken = true;
+        });
+        const bool came = end_to_refuse();
+        if (taken) {
+            ran.wait();
+        }
+        require_books(pool);
+        return came;
+    });
+}
+
+// Each level waits for the next, which goes to a thread with a stack of its own at some depth.
+BOOST_AUTO_TEST_CASE(a_deep_recursion_of_waits_ends) {
+    at_every_call([](long calls, bool lasts) {
+        ThreadPoolExecutor pool({.max_workers = 2});
+        const std::function<int(int)> descend = [&](int depth) {
+            return depth == 0 ? 0 : 1 + pool.submit(descend, depth - 1).result();
+        };
+        Future<int> top;
+        begin_to_refuse(calls, lasts);
+        unless_refused([&] { top = pool.submit(descend, 5'000); });
+        if (top.valid()) {
+            BOOST_TEST(top.wait_for(generous));
+        }
+        const bool came = end_to_refuse();
+        require_books(pool);
+        return came;
+    });
+}
+
+BOOST_AUTO_TEST_SUITE_END()
