@@ -1,5 +1,7 @@
 #include "process/pipe_io.hpp"
 
+#include "process/system_calls.hpp"
+
 #include <boost/system/system_category.hpp>
 
 #include <cerrno>
@@ -48,10 +50,6 @@ private:
     bool was_blocked_ = false;
     bool was_pending_ = false;
 };
-
-boost::system::error_code last_error() noexcept {
-    return {errno, boost::system::system_category()};
-}
 
 }  // namespace
 

@@ -2,11 +2,11 @@
 
 #include <cofutures/error.hpp>
 
-#include <boost/system/error_code.hpp>
+#include "process/system_calls.hpp"
+
 #include <boost/system/system_error.hpp>
 
 #include <bit>
-#include <cerrno>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -27,9 +27,7 @@ struct Mappable {
 };
 
 [[noreturn]] void throw_last_error(const char* what) {
-    throw boost::system::system_error(
-        boost::system::error_code(errno, boost::system::system_category()), what
-    );
+    throw boost::system::system_error(last_error(), what);
 }
 
 FileDescriptor make_file() {
