@@ -7,6 +7,7 @@
 #include <boost/system/system_error.hpp>
 
 #include <bit>
+#include <cerrno>
 
 #include <fcntl.h>
 #include <sys/mman.h>
