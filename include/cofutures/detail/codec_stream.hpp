@@ -23,7 +23,7 @@ namespace detail {
 
 /// A run of elements of this many bytes or more need not be in the message itself: it may lie in
 /// memory that both processes share, and the message says where. Below that the pipe is as fast.
-inline constexpr std::size_t smallest_block = std::size_t{128} * 1024;
+inline constexpr std::size_t smallest_block = std::size_t{16} * 1024;
 
 class SharedContent;
 
