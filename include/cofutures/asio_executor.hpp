@@ -188,8 +188,8 @@ public:
     /// @param observer  Is told what becomes of its tasks; null for nobody. The events name a
     /// worker
     ///                  only where that is a thread of a ThreadPoolExecutor.
-    template <detail::AnyAsioExecutor AsioExecutorType>
-    explicit AsioExecutor(
+    template <class AsioExecutorType>
+    requires(!std::same_as<AsioExecutorType, AsioExecutor> && detail::AnyAsioExecutor<AsioExecutorType>) explicit AsioExecutor(
         const AsioExecutorType& executor, std::shared_ptr<ExecutorObserver> observer = nullptr
     )
         : sink_(

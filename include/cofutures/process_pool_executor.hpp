@@ -129,7 +129,7 @@ public:
     /// @throws std::invalid_argument  for a bad option, in Python's words.
     /// @throws Error                  in a worker process that has not reached freeze_support().
     template <class AsioExecutorType>
-    requires((boost::asio::is_executor<AsioExecutorType>::value || boost::asio::execution::is_executor<AsioExecutorType>::value) && std::constructible_from<boost::asio::any_io_executor, const AsioExecutorType&>) explicit ProcessPoolExecutor(
+    requires(!std::same_as<AsioExecutorType, ProcessPoolExecutor> && (boost::asio::is_executor<AsioExecutorType>::value || boost::asio::execution::is_executor<AsioExecutorType>::value) && std::constructible_from<boost::asio::any_io_executor, const AsioExecutorType&>) explicit ProcessPoolExecutor(
         const AsioExecutorType& executor, ProcessPoolOptions options = {}
     )
         : ProcessPoolExecutor(

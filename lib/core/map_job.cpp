@@ -67,9 +67,8 @@ bool MapJob::look_until(Ready ready, const Deadline& deadline) {
 class MapJob::Sleep {
 public:
     /// @throws DeadlockError  if the outcome depends on that worker.
-    Sleep(MapJob& job, const Deadline& deadline) {
-        WorkerContext* const worker = WorkerContext::current();
-        if (!deadline && worker != nullptr) {
+    Sleep(MapJob& job, const Deadline& deadline) : blocked_(WorkerContext::current()) {
+        if (WorkerContext* worker = WorkerContext::current(); worker != nullptr && !deadline) {
             outcome_.reset(new Outcome(job));
             edge_.emplace(*worker, *outcome_);
         }
@@ -89,6 +88,8 @@ private:
         MapJob& job_;
     };
 
+    // First of all, as it may bring a worker that does what is waited for.
+    const BlockedWorker blocked_;
     boost::intrusive_ptr<Outcome> outcome_;
     std::optional<WaitEdge> edge_;
 };
@@ -97,7 +98,6 @@ private:
 // first.
 template <class Woken>
 bool MapJob::sleep_until(Woken woken, const Deadline& deadline) {
-    const BlockedWorker blocked(WorkerContext::current());
     std::unique_lock lock(sleep_mutex_);
     if (!deadline) {
         woken_.wait(lock, woken);

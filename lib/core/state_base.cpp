@@ -495,6 +495,8 @@ bool StateBase::wait_for_others(const Deadline& deadline) {
         return true;
     }
     WorkerContext* const worker = WorkerContext::current();
+    // First of all, as it may bring a worker that does what is waited for.
+    const BlockedWorker blocked(worker);
     // A wait with a deadline ends by itself.
     std::optional<WaitEdge> edge;
     if (!deadline) {
@@ -504,7 +506,6 @@ bool StateBase::wait_for_others(const Deadline& deadline) {
             refuse_endless_wait(*this);
         }
     }
-    const BlockedWorker blocked(worker);
     BlockingWaiter waiter;
     if (!add(waiter)) {
         return true;

@@ -106,6 +106,11 @@ bool WaitSet::block(WaitEvent& event, const Deadline& deadline) {
 void WaitSet::run_in_place(
     const WaitEvent& event, const Deadline& deadline, WorkerContext& worker
 ) {
+    // Another pool's worker may go on with the set.
+    if (tried_for_ != &worker.pool()) {
+        tried_for_ = &worker.pool();
+        tried_in_place_ = 0;
+    }
     for (; tried_in_place_ < size_; ++tried_in_place_) {
         if (event.done() || has_passed(deadline)) {
             return;

@@ -190,7 +190,10 @@ void ProcessPool::perform(PoolActions& actions, Afterwork& afterwork) {
                 [&](const AdmitTask& admit) { perform_admit(admit, afterwork); },
                 [&](const RefuseTask& refuse) { perform_refuse(refuse, afterwork); },
                 [this](const SetTimer& timer) {
-                    timers_.add(timer.timer, detail::Clock::now() + timer.delay);
+                    timers_.add(
+                        timer.timer,
+                        detail::deadline_after(timer.delay).value_or(TimerQueue::Time::max())
+                    );
                 },
                 [this](const ClearTimer& timer) { timers_.remove(timer.timer); },
                 [&](const PoolFinished&) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <csignal>
 #include <utility>
 
 namespace cofutures::process {
@@ -62,7 +63,8 @@ void PoolFsm::did_not_come(WorkerId id, Worker& worker, PoolActions& out) {
     if (worker.stopped) {
         kill(id, worker, true, out);
     } else {
-        fault(id, {.reason = BreakReason::worker_did_not_come}, 0, out);
+        const ExitStatus killed{.exit_code = {}, .signal = SIGKILL};
+        fault(id, {.reason = BreakReason::worker_did_not_come, .exit = killed}, 0, out);
     }
 }
 

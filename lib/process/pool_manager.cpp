@@ -207,6 +207,7 @@ void ProcessPool::handle_frame(WorkerId worker, const Frame& frame) {
         decide([&](PoolActions& actions) {
             if (const auto found = channels_.find(worker); found != channels_.end()) {
                 found->second.pid = hello.pid;
+                found->second.has_greeted = true;
             }
             fsm_.worker_arrived(worker, actions);
         });
@@ -237,12 +238,14 @@ void ProcessPool::begin_work(WorkerId worker) {
     std::int64_t pid = 0;
     {
         const std::lock_guard lock(mutex_);
-        if (const auto found = channels_.find(worker); found != channels_.end()) {
-            pid = found->second.pid;
+        const auto found = channels_.find(worker);
+        if (found == channels_.end()) {
+            return;
         }
-    }
-    if (pid == 0) {
-        throw SerializationError("it is ready before it has said who it is");
+        if (!found->second.has_greeted || std::exchange(found->second.is_ready, true)) {
+            throw SerializationError("it is ready twice, or before it has said who it is");
+        }
+        pid = found->second.pid;
     }
     const std::uint64_t resident = config_.max_memory_growth ? resident_size(pid) : 0;
     decide([&](PoolActions& actions) {

@@ -242,8 +242,9 @@ private:
     struct Connection {
         std::shared_ptr<WorkerChannel> channel{};
         std::shared_ptr<Ahead> ahead{};
-        std::int64_t pid = 0;              // as the worker says; behind a launcher not the child's.
-                                           // 0 until it has come
+        std::int64_t pid = 0;  // as the worker says; behind a launcher not the child's
+        bool has_greeted = false;
+        bool is_ready = false;
         std::uint64_t first_resident = 0;  // bytes, before its first task
     };
 

@@ -16,7 +16,7 @@ namespace cofutures::process {
 class RangeAllocator {
 public:
     /// Ranges begin at multiples of this, and end there.
-    static constexpr std::uint64_t unit = 64 * std::uint64_t{1024};
+    static constexpr std::uint64_t unit = 16 * std::uint64_t{1024};
 
     struct Range {
         std::uint64_t offset = 0;

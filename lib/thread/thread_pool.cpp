@@ -358,7 +358,7 @@ ExecutorStats ThreadPool::stats() const {
     stats.running = static_cast<std::size_t>(counts.begun - counts.completed - counts.failed);
     stats.queued = static_cast<std::size_t>(submitted_ - counts.begun - stats.cancelled - lost);
     stats.workers = live_;
-    stats.idle = live_ - std::min(live_, counts.busy);
+    stats.idle = stats.workers - std::min(stats.workers, counts.busy);
     return stats;
 }
 

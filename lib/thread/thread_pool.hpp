@@ -108,9 +108,8 @@ public:
 
     [[nodiscard]] const detail::TaskAccount* account() const noexcept override { return this; }
     [[nodiscard]] std::size_t most_workers() const noexcept override {
-        // None can be counted on but those that there are.
         return threads_refused_.load(std::memory_order_relaxed)
-                   ? 0
+                   ? live_.load(std::memory_order_relaxed)  // no other can be counted on
                    : config_.max_threads + config_.max_extra_threads;
     }
     void begin_substitute() override;
@@ -218,10 +217,11 @@ private:
     std::size_t searching_ = 0;  // drainers that look for work, at most one
     std::size_t drainers_allowed_;  // more while workers block, if there may be extra threads
     std::size_t blocked_ = 0;       // workers that block; counted if there may be extra threads
-    std::size_t live_ = 0;          // threads, from being started until leave()
-    std::size_t attached_ = 0;      // those of them that are in Asio, or on the way
-    std::size_t announcing_ = 0;    // tasks taken, and about to be pushed
-    std::uint64_t submitted_ = 0;   // tasks taken
+    // Threads, from being started until leave(); changed under the mutex.
+    std::atomic<std::size_t> live_{0};
+    std::size_t attached_ = 0;     // those of them that are in Asio, or on the way
+    std::size_t announcing_ = 0;   // tasks taken, and about to be pushed
+    std::uint64_t submitted_ = 0;  // tasks taken
     RoomWaiters room_waiters_;
     Worker* vacant_ = nullptr;  // entries of workers_ without a thread
     std::thread left_;          // the thread that left last; it has joined the one before it

@@ -38,7 +38,6 @@ ThreadPool::Call ThreadPool::call_for_help() {
     if (free_drainers_ == nullptr && live_ < drainers_allowed_) {
         try {
             start_thread();
-            threads_refused_.store(false, std::memory_order_relaxed);
         } catch (...) {
             if (live_ == 0) {
                 throw;
@@ -102,6 +101,7 @@ void ThreadPool::start_thread() {
     worker.thread = std::thread([self = shared_from_this(), &worker] { self->run_thread(worker); });
     vacant_ = std::exchange(worker.next_vacant, nullptr);
     ++live_;
+    threads_refused_.store(false, std::memory_order_relaxed);
     worker.drainer.in_asio = false;
     join_asio(worker.drainer);
     worker.drainer.next_free = std::exchange(free_drainers_, &worker.drainer);

@@ -128,6 +128,7 @@ BOOST_AUTO_TEST_CASE(garbage_instead_of_a_result_breaks_the_pool_and_ends_the_wo
         frame(6, 0, 0),          // a request to stop, likewise
         frame(1, 0, 3) + "?!.",  // no hello
         frame(5, 0, 1) + "x",    // no failure
+        frame(8, 0, 0),          // ready, for the second time
         "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     };
     for (const std::string& bytes : garbage) {

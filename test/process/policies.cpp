@@ -177,6 +177,13 @@ BOOST_AUTO_TEST_CASE(workers_that_never_come_are_killed_and_break_the_pool) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(times_too_long_for_the_clock_are_none) {
+    constexpr auto endless = std::chrono::nanoseconds::max();
+    ProcessPoolExecutor pool({.max_workers = 1, .start_timeout = endless, .idle_timeout = endless});
+    BOOST_TEST(pool.submit({.timeout = endless}, twice, 2).result(generous) == 4);
+    BOOST_TEST(pool.submit(twice, 3).result(generous) == 6);
+}
+
 BOOST_AUTO_TEST_CASE(a_shutdown_does_not_wait_for_a_worker_that_never_comes) {
     ProcessPoolExecutor pool(
         {.max_workers = 1, .start_timeout = 50ms, .launcher = {"sh", "-c", "exec sleep 1000"}}

@@ -97,7 +97,9 @@ private:
     Slot* const slots_;
     const std::size_t size_;
     const Goal goal_;
-    std::size_t tried_in_place_ = 0;    // the waiting thread's
+    // The waiting thread's: how many were tried, and for whose workers.
+    std::size_t tried_in_place_ = 0;
+    const void* tried_for_ = nullptr;
     std::size_t first_waited_for_ = 0;  // the owner's: none before it is registered any longer
 };
 

@@ -1,5 +1,7 @@
 #include <cofutures/thread_pool_executor.hpp>
 
+#include <cofutures/as_completed.hpp>
+#include <cofutures/promise.hpp>
 #include <cofutures/wait.hpp>
 
 #define BOOST_TEST_MODULE endless_wait
@@ -127,6 +129,35 @@ BOOST_AUTO_TEST_CASE(a_wait_for_any_of_many_is_refused_only_if_none_can_end) {
             BOOST_CHECK_THROW(task.result(generous), DeadlockError);
         }
     }
+}
+
+// What a worker of the one pool could not run in its place, one of the other can.
+BOOST_AUTO_TEST_CASE(a_range_that_goes_on_in_another_pool_runs_what_is_queued_there) {
+    ThreadPoolExecutor one(one_with_helper());
+    ThreadPoolExecutor two(1);
+    Gate advanced;
+    Promise<int> first;
+    std::optional<AsCompleted<Future<int>>> range;
+    auto goes_on = two.submit([&] {
+        advanced.wait();
+        int sum = 0;
+        for (auto position = range->begin(); position != range->end(); ++position) {
+            sum += (*position).result();
+        }
+        return sum;
+    });
+    std::vector<Future<int>> futures{first.get_future()};
+    for (int i = 0; i < 3; ++i) {
+        futures.push_back(two.submit([] { return 2; }));
+    }
+    range.emplace(as_completed(futures));
+    one.submit([&] {
+           auto end_first = one.submit([&] { first.set_result(1); });
+           BOOST_TEST((*range->begin()).result() == 1);
+       }
+    ).result(generous);
+    advanced.open();
+    BOOST_TEST(goes_on.result(generous) == 6);
 }
 
 BOOST_AUTO_TEST_CASE(a_cycle_through_a_full_queue_is_found) {

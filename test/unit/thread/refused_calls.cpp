@@ -1,3 +1,4 @@
+#include <cofutures/promise.hpp>
 #include <cofutures/thread_pool_executor.hpp>
 
 #define BOOST_TEST_MODULE refused_calls
@@ -6,6 +7,7 @@
 #include "support/failing_calls.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
+#include "support/rounds.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -61,6 +63,56 @@ BOOST_AUTO_TEST_CASE(a_pool_does_with_the_threads_that_it_gets) {
         require_books(pool);
         return came;
     });
+}
+
+// A thread that is on its way is one, though it has not come yet.
+BOOST_AUTO_TEST_CASE(waiting_for_the_only_thread_that_could_be_started_is_no_deadlock) {
+    bool came = false;
+    for (int round = 0; round < rounds(500); ++round) {
+        ThreadPoolExecutor pool(4);
+        begin_to_refuse(1, true);
+        const auto first = pool.submit([] { return 1; });
+        const auto second = pool.submit([] { return 2; });
+        BOOST_REQUIRE(first.result() + second.result() == 3);
+        came |= end_to_refuse();
+    }
+    BOOST_TEST(came);
+}
+
+BOOST_AUTO_TEST_CASE(waiting_for_room_that_the_only_thread_will_make_is_no_deadlock) {
+    bool came = false;
+    for (int round = 0; round < rounds(500); ++round) {
+        ThreadPoolExecutor pool({.max_workers = 4, .max_queue = 2});
+        begin_to_refuse(1, true);
+        for (int i = 0; i < 4; ++i) {
+            pool.submit([] {});
+        }
+        came |= end_to_refuse();
+    }
+    BOOST_TEST(came);
+}
+
+// The thread is wanted when `waits` begins to wait, refused, and then wanted again.
+BOOST_AUTO_TEST_CASE(an_extra_thread_is_asked_for_again_before_a_wait) {
+    ThreadPoolExecutor one(1);
+    ThreadPoolExecutor two({.max_workers = 1, .max_extra_threads = 1});
+    Gate queued;
+    Promise<Future<int>> other;
+    auto waits = two.submit([&] {
+        const Future<int> awaited = other.get_future().result();
+        queued.wait();
+        begin_to_refuse(0, false);
+        const int result = awaited.result();
+        BOOST_TEST(end_to_refuse());
+        return result;
+    });
+    auto awaited = one.submit([&] {
+        const auto needs_the_extra = two.submit([] { return 3; });
+        queued.open();
+        return needs_the_extra.result();
+    });
+    other.set_result(awaited);
+    BOOST_TEST(waits.result(generous) == 3);
 }
 
 BOOST_AUTO_TEST_CASE(a_limit_of_time_is_kept_or_the_task_not_taken) {
