@@ -157,8 +157,14 @@ Future<void> ProcessPool::submit_when_room(detail::StatePtr task) {
         waiting.taken.set_result();
         return taken;
     }
+    {
+        const std::lock_guard lock(mutex_);
+        require_open();
+        entry.traits.id = next_task_++;
+    }
+    queued(entry);
     std::exception_ptr refusal;
-    const detail::StatePtr state = entry.task;
+    const Entry told{.task = entry.task, .remote = entry.remote, .traits = entry.traits};
     const bool decided = decide([&](PoolActions& actions) {
         try {
             require_open();
@@ -166,7 +172,7 @@ Future<void> ProcessPool::submit_when_room(detail::StatePtr task) {
             refusal = std::current_exception();
             return;
         }
-        const TaskId id = entry.traits.id = next_task_++;
+        const TaskId id = entry.traits.id;
         set_task_id(entry.frame, id);
         Waiting& place = waiting_[id];
         waiting.entry = std::move(entry);
@@ -180,6 +186,7 @@ Future<void> ProcessPool::submit_when_room(detail::StatePtr task) {
         require_open();
     }
     if (refusal) {
+        dropped(told, TaskOutcome::cancelled);
         std::rethrow_exception(refusal);
     }
     return taken;

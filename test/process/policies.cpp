@@ -495,6 +495,36 @@ BOOST_AUTO_TEST_CASE(an_observer_hears_of_every_task) {
     BOOST_TEST(recorder->story("never") == "queued cancelled");
 }
 
+BOOST_AUTO_TEST_CASE(an_observer_hears_of_tasks_that_wait_for_room) {
+    const auto recorder = std::make_shared<Recorder>();
+    for (const bool refused : {false, true}) {
+        const std::string name = refused ? "refused" : "admitted";
+        ProcessGate gate;
+        ProcessPoolExecutor pool({.max_workers = 1, .max_queue = 1, .observer = recorder});
+        auto running = pool.submit(pass, gate.name());
+        gate.wait_for_arrivals(1);
+        auto queued = pool.submit(twice, 1);
+        std::thread submits([&] {
+            try {
+                pool.submit({.name = name}, twice, 2).result(generous);
+            } catch (const ShutdownError&) {
+            }
+        });
+        const auto end = std::chrono::steady_clock::now() + generous;
+        while (recorder->story(name).empty() && std::chrono::steady_clock::now() < end) {
+            std::this_thread::yield();
+        }
+        BOOST_TEST(recorder->story(name) == "queued");
+        if (refused) {
+            pool.shutdown(false);
+        }
+        gate.open();
+        submits.join();
+    }
+    BOOST_TEST(recorder->story("refused") == "queued cancelled");
+    BOOST_TEST(recorder->story("admitted").starts_with("queued started by worker "));
+}
+
 // --- the end, and waits that would not come to it ------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(shutdown_for_says_whether_it_was_in_time) {
