@@ -69,6 +69,17 @@ BOOST_AUTO_TEST_CASE(a_program_of_another_version_breaks_the_pool_and_is_told_ap
     BOOST_TEST(says(*error, "99"));
 }
 
+BOOST_AUTO_TEST_CASE(a_program_that_is_ready_before_it_greets_breaks_the_pool) {
+    ProcessPoolExecutor pool(
+        {.max_workers = 1,
+         .environment = {{"COFUTURES_TEST_NO_GREETING", "1"}},
+         .worker_executable = COFUTURES_OTHER_PROGRAM}
+    );
+    const auto error = error_of<BrokenProcessPool>(library::submit_from_shared(pool, 4));
+    BOOST_REQUIRE(error);
+    BOOST_TEST(says(*error, "before it has said who it is"));
+}
+
 BOOST_AUTO_TEST_CASE(a_program_that_is_not_there_breaks_the_pool_and_is_named) {
     for (const std::string program : {"/no/such/program", "no-such-program"}) {
         ProcessPoolExecutor pool({.max_workers = 1, .worker_executable = program});
