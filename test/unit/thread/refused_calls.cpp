@@ -8,6 +8,7 @@
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 #include "support/rounds.hpp"
+#include "support/sanitizer.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -179,6 +180,7 @@ BOOST_AUTO_TEST_CASE(handlers_of_the_executor_run_or_are_not_taken) {
 
 // Each level waits for the next, which goes to a thread with a stack of its own at some depth.
 BOOST_AUTO_TEST_CASE(a_deep_recursion_of_waits_ends) {
+    static constexpr int levels = sanitized ? 100 : 5'000;
     at_every_call([](long calls, bool lasts) {
         ThreadPoolExecutor pool({.max_workers = 2});
         const std::function<int(int)> descend = [&](int depth) {
@@ -186,7 +188,7 @@ BOOST_AUTO_TEST_CASE(a_deep_recursion_of_waits_ends) {
         };
         Future<int> top;
         begin_to_refuse(calls, lasts);
-        unless_refused([&] { top = pool.submit(descend, 5'000); });
+        unless_refused([&] { top = pool.submit(descend, levels); });
         if (top.valid()) {
             BOOST_TEST(top.wait_for(generous));
         }
