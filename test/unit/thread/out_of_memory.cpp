@@ -9,6 +9,7 @@
 #define BOOST_TEST_MODULE out_of_memory
 #include <boost/test/unit_test.hpp>
 
+#include "support/books.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 #include "support/memory_shortage.hpp"
@@ -53,13 +54,6 @@ void require_end(const Future<T>& future) {
     if (future.valid()) {
         BOOST_TEST(future.wait_for(generous));
     }
-}
-
-// No call is lost from the books of a pool that has ended.
-void end_and_balance(ThreadPoolExecutor& pool) {
-    pool.shutdown();
-    const ExecutorStats stats = pool.stats();
-    BOOST_TEST(stats.submitted == stats.completed + stats.failed + stats.cancelled);
 }
 
 }  // namespace

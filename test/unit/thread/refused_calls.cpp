@@ -4,6 +4,7 @@
 #define BOOST_TEST_MODULE refused_calls
 #include <boost/test/unit_test.hpp>
 
+#include "support/books.hpp"
 #include "support/failing_calls.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
@@ -37,12 +38,6 @@ void unless_refused(const std::function<void()>& use) {
     }
 }
 
-void require_books(ThreadPoolExecutor& pool) {
-    pool.shutdown();
-    const ExecutorStats stats = pool.stats();
-    BOOST_TEST(stats.submitted == stats.completed + stats.failed + stats.cancelled);
-}
-
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(refused_calls)
@@ -61,7 +56,7 @@ BOOST_AUTO_TEST_CASE(a_pool_does_with_the_threads_that_it_gets) {
         }
         BOOST_TEST(pool.submit([] { return 7; }).result(generous) == 7);
         BOOST_TEST(pool.stats().submitted == futures.size() + 1);
-        require_books(pool);
+        end_and_balance(pool);
         return came;
     });
 }
@@ -136,7 +131,7 @@ BOOST_AUTO_TEST_CASE(a_limit_of_time_is_kept_or_the_task_not_taken) {
         if (limited.valid()) {
             BOOST_TEST(limited.wait_for(generous));
         }
-        require_books(pool);
+        end_and_balance(pool);
         return came;
     });
 }
@@ -153,7 +148,7 @@ BOOST_AUTO_TEST_CASE(a_map_ends) {
             BOOST_TEST(sum == 15);
         });
         const bool came = end_to_refuse();
-        require_books(pool);
+        end_and_balance(pool);
         return came;
     });
 }
@@ -173,7 +168,7 @@ BOOST_AUTO_TEST_CASE(handlers_of_the_executor_run_or_are_not_taken) {
         if (taken) {
             ran.wait();
         }
-        require_books(pool);
+        end_and_balance(pool);
         return came;
     });
 }
@@ -193,7 +188,7 @@ BOOST_AUTO_TEST_CASE(a_deep_recursion_of_waits_ends) {
             BOOST_TEST(top.wait_for(generous));
         }
         const bool came = end_to_refuse();
-        require_books(pool);
+        end_and_balance(pool);
         return came;
     });
 }
