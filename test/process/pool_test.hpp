@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -114,6 +115,9 @@ private:
     std::array<int, 2> arrivals_{};
     std::array<int, 2> release_{};
 };
+
+/// A launcher whose workers neither come to freeze_support() nor end.
+inline const std::vector<std::string> never_comes{"sh", "-c", "exec sleep 1000"};
 
 /// In a task: says that it has come to the gate.
 inline void arrive(const GateName& gate) {
