@@ -44,6 +44,7 @@ bool run_if_it_has_not_begun(StateBase& task, WorkerContext& worker) {
     if (worker.is_deep()) {
         return run_on_fresh_stack(task, worker);
     }
+    worker.pool().about_to_run_in_place(task);
     task.run();
     return true;
 }
@@ -58,6 +59,9 @@ struct Gathering {
 }  // namespace
 
 bool run_dependency_in_place(StateBase& awaited, WorkerContext& worker) {
+    if (run_if_it_has_not_begun(awaited, worker)) {
+        return true;
+    }
     bool ran = false;
     // Not by recursion, and each future once: gatherings may be nested as deep as one likes, and
     // have parts in common.

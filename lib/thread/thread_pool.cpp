@@ -96,6 +96,9 @@ void ThreadPool::prepare(const TaskOptions* options) {
 
 void ThreadPool::submit(detail::StatePtr task) {
     prepare(task->options());
+    if (push_locally(task)) {
+        return;
+    }
     std::unique_lock lock(mutex_);
     check_open();
     take(lock, std::move(task));
@@ -192,6 +195,7 @@ void ThreadPool::announce(std::unique_lock<std::mutex>& lock, detail::StatePtr t
 // if there is no thread and none can be started.
 ThreadPool::Call ThreadPool::push(detail::StatePtr task, int priority) {
     queue_.reserve(priority);
+    collect();
     Call called;
     if (searching_ == 0 && queue_.size() >= arriving_) {
         called = call_for_help();
@@ -199,6 +203,88 @@ ThreadPool::Call ThreadPool::push(detail::StatePtr task, int priority) {
     queue_.push(std::move(task), priority);
     queue_filled_.store(true, std::memory_order_relaxed);
     return called;
+}
+
+// --- local queues -------------------------------------------------------------------------------
+
+// Takes a task that another one submits, if nobody could come for it earlier than those that are at
+// work: then it waits where only this thread looks, until one of them comes to the queue.
+//
+// Why it is not forgotten: a drainer that is about to cease says so by `submit_to_all_` first, and
+// then looks whether there are local tasks. This says that there are, and then looks at
+// `submit_to_all_` once more. One of the two sees the other. Whoever empties a local queue says so
+// before it locks that, so that what is added later is announced again. The same holds for all who
+// come to have a drainer to spare, or close the pool.
+bool ThreadPool::push_locally(detail::StatePtr& task) noexcept {
+    if (current_worker_ == nullptr || !runs_this_thread() || task->options() != nullptr) {
+        return false;
+    }
+    {
+        LocalQueue& local = current_worker_->submitted;
+        const std::lock_guard lock(local);
+        if (submit_to_all_.load(std::memory_order_seq_cst) || local.full()) {
+            return false;
+        }
+        task->enter(this, *this, {});
+        local.push_back(std::move(task));
+        if (!local_tasks_.load(std::memory_order_seq_cst)) {
+            local_tasks_.store(true, std::memory_order_seq_cst);
+        }
+        if (!submit_to_all_.load(std::memory_order_seq_cst)) {
+            return true;
+        }
+    }
+    Call called;
+    {
+        const std::lock_guard lock(mutex_);
+        called = call_for_more();
+    }
+    wake(called);
+    return true;
+}
+
+// Under the mutex: brings to the queue what lies in local ones; says whether there was any.
+bool ThreadPool::collect() noexcept {
+    if (!local_tasks_.load(std::memory_order_seq_cst)) {
+        return false;
+    }
+    const std::size_t before = queue_.size();
+    collect_all();
+    return queue_.size() != before;
+}
+
+void ThreadPool::collect_all() noexcept {
+    local_tasks_.store(false, std::memory_order_seq_cst);
+    for (Worker& worker : workers_) {
+        const std::lock_guard lock(worker.submitted);
+        while (detail::StatePtr task = worker.submitted.pop_front()) {
+            queue_.push(std::move(task));
+            queue_filled_.store(true, std::memory_order_relaxed);
+        }
+    }
+}
+
+// Under the mutex, whenever what it looks at has changed.
+void ThreadPool::decide_where_tasks_submit() noexcept {
+    const bool to_all = searching_ != 0 || drainers_ < drainers_allowed_ || shut_down_ ||
+                        initializer_error_ != nullptr || config_.max_queue ||
+                        config_.observer != nullptr;
+    if (submit_to_all_.load(std::memory_order_relaxed) != to_all) {
+        submit_to_all_.store(to_all, std::memory_order_seq_cst);
+    }
+}
+
+void ThreadPool::about_to_run_in_place(detail::StateBase& task) noexcept {
+    // A substitute has none; and in a forked child it may be locked for ever.
+    if (current_worker_ == nullptr || !home_.is_here()) {
+        return;
+    }
+    LocalQueue& local = current_worker_->submitted;
+    TaskList begun;  // let go of without the lock
+    const std::lock_guard lock(local);
+    while (detail::StatePtr last = local.pop_back(task)) {
+        begun.push(std::move(last));
+    }
 }
 
 // --- a bounded queue ----------------------------------------------------------------------------
@@ -349,14 +435,22 @@ ExecutorStats ThreadPool::stats() const {
     stats.timeouts = timer_->overruns();
     const std::lock_guard lock(mutex_);
     // No task is taken meanwhile, so whatever becomes of tasks, the sum is what was taken.
+    stats.submitted = submitted_;
+    for (const Worker& worker : workers_) {
+        worker.submitted.lock();
+        stats.submitted += worker.submitted.added();
+    }
     const detail::TaskCounts counts = count_tasks();
     const std::uint64_t lost = lost_.load(std::memory_order_relaxed);
     stats.cancelled = cancelled_.load(std::memory_order_relaxed);
-    stats.submitted = submitted_;
+    for (const Worker& worker : workers_) {
+        worker.submitted.unlock();
+    }
     stats.completed = counts.completed;
     stats.failed = counts.failed + lost;
     stats.running = static_cast<std::size_t>(counts.begun - counts.completed - counts.failed);
-    stats.queued = static_cast<std::size_t>(submitted_ - counts.begun - stats.cancelled - lost);
+    stats.queued =
+        static_cast<std::size_t>(stats.submitted - counts.begun - stats.cancelled - lost);
     stats.workers = live_;
     stats.idle = stats.workers - std::min(stats.workers, counts.busy);
     return stats;
@@ -379,6 +473,8 @@ void ThreadPool::fail_initializer(Worker& self, std::exception_ptr cause) noexce
         if (!initializer_error_) {
             initializer_error_ = cause;
         }
+        decide_where_tasks_submit();
+        collect_all();
         queue_filled_.store(false, std::memory_order_relaxed);
         std::swap(failed, queue_);
         std::swap(refused, room_waiters_);
@@ -434,6 +530,8 @@ void ThreadPool::close(bool cancel_pending) {
     {
         const std::lock_guard lock(mutex_);
         shut_down_ = true;
+        decide_where_tasks_submit();
+        collect_all();
         if (cancel_pending) {
             std::swap(cancelled, queue_);
         }

@@ -12,6 +12,7 @@
 #include "core/task_place.hpp"
 #include "core/task_timer.hpp"
 #include "thread/drainer.hpp"
+#include "thread/local_queue.hpp"
 #include "thread/task_queue.hpp"
 
 #include <boost/asio/thread_pool.hpp>
@@ -47,6 +48,11 @@ namespace cofutures::thread {
 /// searching drainer looks at the queue once more, under the mutex, before it ceases. Whoever takes
 /// a task while more are queued than drainers are on their way calls for help, if nobody searches.
 /// A thread that leaves looks at the queue in the critical section in which it is gone.
+///
+/// What a task submits while all drainers are at work goes to the `LocalQueue` of its worker,
+/// without `mutex_`: there it costs no other thread anything, and is at hand if the task waits for
+/// it. Everybody who comes to the queue brings there what lies in local ones first, so that the
+/// order stays. Why that loses no wake-up stands with push_locally().
 ///
 /// Thread-safe. Kept by the executor and by each of its threads.
 class ThreadPool final : public detail::TaskPool,
@@ -114,6 +120,7 @@ public:
     }
     void begin_substitute() override;
     void end_substitute() noexcept override;
+    void about_to_run_in_place(detail::StateBase& task) noexcept override;
     void worker_waits() noexcept override;
     void worker_blocks() noexcept override;
     void worker_goes_on() noexcept override;
@@ -125,6 +132,7 @@ private:
         const std::size_t index;
         std::thread thread;
         Drainer drainer;
+        LocalQueue submitted;
         Worker* next_vacant = nullptr;
     };
 
@@ -153,6 +161,12 @@ private:
     void take(std::unique_lock<std::mutex>& lock, detail::StatePtr task);
     void announce(std::unique_lock<std::mutex>& lock, detail::StatePtr task);
     Call push(detail::StatePtr task, int priority);
+
+    // Local queues.
+    bool push_locally(detail::StatePtr& task) noexcept;
+    bool collect() noexcept;
+    void collect_all() noexcept;
+    void decide_where_tasks_submit() noexcept;
 
     // A bounded queue.
     [[nodiscard]] bool has_room() const noexcept;
@@ -191,6 +205,8 @@ private:
     void drain(Drainer& drainer) noexcept;
     bool end_turn(Drainer& drainer) noexcept;
     detail::StatePtr next_task(Drainer& drainer) noexcept;
+    void search(std::unique_lock<std::mutex>& lock) noexcept;
+    bool ceases() noexcept;
     detail::StatePtr take_task(std::unique_lock<std::mutex>& lock) noexcept;
 
     // The end.
@@ -198,6 +214,9 @@ private:
     void let_threads_go() noexcept;
     std::optional<Promise<void>> take_ended() noexcept;
     void join_threads() noexcept;
+
+    // The calling thread's, if it is one of a pool's own.
+    static thread_local constinit Worker* current_worker_;
 
     const Config config_;
     const detail::HomeProcess home_;
@@ -221,7 +240,7 @@ private:
     std::atomic<std::size_t> live_{0};
     std::size_t attached_ = 0;     // those of them that are in Asio, or on the way
     std::size_t announcing_ = 0;   // tasks taken, and about to be pushed
-    std::uint64_t submitted_ = 0;  // tasks taken
+    std::uint64_t submitted_ = 0;  // tasks taken, other than into local queues
     RoomWaiters room_waiters_;
     Worker* vacant_ = nullptr;  // entries of workers_ without a thread
     std::thread left_;          // the thread that left last; it has joined the one before it
@@ -238,6 +257,11 @@ private:
     std::atomic<std::uint64_t> lost_{0};
     std::atomic<bool> threads_refused_{false};  // when another was wanted for the last time
     std::atomic<bool> room_wanted_{false};      // true if room_waiters_ has any, or is about to
+
+    // Whether what tasks submit goes to the queue: somebody may come for it at once, or none may be
+    // taken any more. Changed under the mutex.
+    std::atomic<bool> submit_to_all_{true};
+    std::atomic<bool> local_tasks_{false};  // some local queue has tasks, or had
 
     // What a searching drainer looks at; on a line of its own, away from what producers write.
     alignas(64) std::atomic<bool> queue_filled_{false};

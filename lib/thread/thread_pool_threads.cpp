@@ -27,6 +27,8 @@ constexpr auto extra_stay = std::chrono::milliseconds(100);
 
 }  // namespace
 
+thread_local constinit ThreadPool::Worker* ThreadPool::current_worker_ = nullptr;
+
 // --- waking -------------------------------------------------------------------------------------
 
 // Under the mutex: takes one more drainer, of an idle thread or a new one, if there may be one. The
@@ -57,6 +59,7 @@ ThreadPool::Call ThreadPool::call_for_help() {
 // Under the mutex: the same by those who leave tasks in the queue. There are threads, so it cannot
 // fail.
 ThreadPool::Call ThreadPool::call_for_more() noexcept {
+    collect();
     return searching_ == 0 && queue_.size() > arriving_ ? call_for_help() : Call();
 }
 
@@ -66,6 +69,7 @@ ThreadPool::Call ThreadPool::call(Drainer& drainer) noexcept {
     ++arriving_;
     drainer.is_arriving = true;
     drainer.is_called = !drainer.in_asio;
+    decide_where_tasks_submit();
     return {.drainer = &drainer, .in_asio = drainer.in_asio};
 }
 
@@ -114,6 +118,7 @@ void ThreadPool::run_thread(Worker& self) noexcept {
                                     : config_.name_prefix + '_' + std::to_string(self.index)
     );
     detail::name_this_thread(config_.name_prefix, self.index);
+    current_worker_ = &self;
     do {
         if (initialize(self)) {
             work(self);
@@ -252,6 +257,7 @@ bool ThreadPool::leave(Worker& self) noexcept {
     Call called;
     {
         const std::lock_guard lock(mutex_);
+        collect();
         if (is_wanted_again(self.drainer)) {
             return false;
         }
@@ -261,9 +267,7 @@ bool ThreadPool::leave(Worker& self) noexcept {
         if (!self.drainer.in_asio) {
             self.next_vacant = std::exchange(vacant_, &self);
         }
-        if (!queue_.empty()) {
-            called = call_for_more();
-        }
+        called = call_for_more();
         let_threads_go();
         ended = take_ended();
     }
@@ -298,9 +302,8 @@ void ThreadPool::worker_blocks() noexcept {
     {
         const std::lock_guard lock(mutex_);
         drainers_allowed_ = config_.max_threads + std::min(++blocked_, config_.max_extra_threads);
-        if (!queue_.empty()) {
-            called = call_for_more();
-        }
+        decide_where_tasks_submit();
+        called = call_for_more();
     }
     wake(called);
 }
@@ -311,6 +314,7 @@ void ThreadPool::worker_goes_on() noexcept {
     }
     const std::lock_guard lock(mutex_);
     drainers_allowed_ = config_.max_threads + std::min(--blocked_, config_.max_extra_threads);
+    decide_where_tasks_submit();
 }
 
 // --- draining -----------------------------------------------------------------------------------
@@ -352,21 +356,47 @@ detail::StatePtr ThreadPool::next_task(Drainer& drainer) noexcept {
     if (std::exchange(drainer.is_arriving, false)) {
         --arriving_;
     }
+    collect();
     if (queue_.empty() && searching_ == 0 && !shut_down_) {
-        ++searching_;
-        lock.unlock();
-        detail::spin_until([this] { return queue_filled_.load(std::memory_order_relaxed); });
-        lock.lock();
-        --searching_;
+        search(lock);
     }
-    if (queue_.empty() || drainers_ > drainers_allowed_) {
+    if (ceases()) {
         drainer.next_free = std::exchange(free_drainers_, &drainer);
-        --drainers_;
         join_asio(drainer);
         let_threads_go();
         return nullptr;
     }
     return take_task(lock);
+}
+
+// Looks for a while whether a task comes.
+void ThreadPool::search(std::unique_lock<std::mutex>& lock) noexcept {
+    ++searching_;
+    decide_where_tasks_submit();
+    if (!collect()) {
+        lock.unlock();
+        detail::spin_until([this] { return queue_filled_.load(std::memory_order_relaxed); });
+        lock.lock();
+    }
+    --searching_;
+    decide_where_tasks_submit();
+}
+
+// Under the mutex: whether the caller, for want of tasks, or as there are too many of them, is no
+// drainer any more.
+bool ThreadPool::ceases() noexcept {
+    if (!queue_.empty() && drainers_ <= drainers_allowed_) {
+        return false;
+    }
+    --drainers_;
+    decide_where_tasks_submit();
+    // Those that are still too many, or just enough, will look when they are through.
+    if (drainers_ < drainers_allowed_ && collect()) {
+        ++drainers_;
+        decide_where_tasks_submit();
+        return false;
+    }
+    return true;
 }
 
 detail::StatePtr ThreadPool::take_task(std::unique_lock<std::mutex>& lock) noexcept {

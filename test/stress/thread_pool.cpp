@@ -54,6 +54,33 @@ int roll(int sides) {
 
 using Futures = std::vector<Future<void>>;
 
+/// Tasks that submit tasks that submit tasks; some wait for one of theirs.
+struct Tree {
+    ThreadPoolExecutor& pool;
+    std::atomic<long> taken{0};
+    std::atomic<long> ran{0};
+
+    void grow(int height) {
+        constexpr int branches = 3;
+        ++ran;
+        for (int i = 0; i < branches && height > 0; ++i) {
+            if (auto branch = plant(height - 1); branch && i == 1) {
+                branch->wait();
+            }
+        }
+    }
+
+    std::optional<Future<void>> plant(int height) {
+        try {
+            auto root = pool.submit([this, height] { grow(height); });
+            ++taken;
+            return root;
+        } catch (const ShutdownError&) {
+            return std::nullopt;
+        }
+    }
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(thread_pool)
@@ -104,6 +131,54 @@ BOOST_AUTO_TEST_CASE(shutdown_races_submit) {
         }
         BOOST_REQUIRE(books.balance());
         BOOST_REQUIRE(cancel || books.cancelled == 0);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(tasks_that_submit_tasks_race_others_and_shutdown) {
+    constexpr std::size_t submitters = 2;
+    Crew crew(submitters + 1);
+    for (long round = 0; round < rounds(); ++round) {
+        ThreadPoolExecutor pool(1 + roll(4));
+        Tree tree{pool};
+        const int height = roll(6);
+        const bool at_once = roll(4) == 0;
+        crew.play([&](std::size_t index) {
+            if (index < submitters) {
+                tree.plant(height);
+                tree.plant(2);
+            } else if (at_once) {
+                pool.shutdown();
+            }
+        });
+        while (!at_once && tree.ran != tree.taken) {
+            std::this_thread::yield();
+        }
+        pool.shutdown();
+        BOOST_REQUIRE(tree.ran == tree.taken);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_task_submits_just_as_the_other_thread_runs_out_of_work) {
+    ThreadPoolExecutor pool(2);
+    for (long round = 0; round < rounds(); ++round) {
+        const int delay = roll(400);
+        std::atomic<int> at_work{0};
+        const auto meet = [&] {
+            ++at_work;
+            while (at_work < 2) {
+                std::this_thread::yield();
+            }
+        };
+        const auto other = pool.submit(meet);
+        const auto first = pool.submit([&] {
+            meet();
+            for (std::atomic<int> i = 0; i < delay; ++i) {
+            }
+            Gate ran;
+            const auto child = pool.submit([&] { ran.open(); });
+            ran.wait();  // which the pool knows nothing of
+        });
+        first.result();
     }
 }
 

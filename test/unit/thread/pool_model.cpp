@@ -355,9 +355,151 @@ Result explore_room(RoomFault fault) {
     });
 }
 
+enum class LocalFault {
+    none,
+    looks_once,            // a worker does not look again after it has submitted
+    looks_before_it_says,  // a drainer ceases after a look, and says so after that
+    takes_back_late,       // who collects says that nothing is left when it is through
+};
+
+/// lib/thread/: push_locally, collect, push, next_task and ceases.
+///
+/// Why no task stays where nobody looks: see push_locally(). Two drainers are at work. The task of
+/// the first submits two and does not end before they have run, so the second has to run them; it
+/// may have ceased, be about to, or be on its way back.
+struct LocalTasks {
+    static constexpr int tasks = 3;
+
+    LocalTasks(Run& in, LocalFault fault_) : run(in), fault(fault_) {}
+
+    Step<> task() {
+        co_await submit();
+        co_await submit();
+        co_await run.until("waits for the tasks", [this] { return ran == tasks; });
+    }
+
+    Step<> submit() {
+        co_await local_mutex.lock();
+        bool to_all = co_await submit_to_all.load();
+        if (to_all) {
+            local_mutex.unlock();
+            co_await submit_to_queue();
+            co_return;
+        }
+        ++local;
+        const bool said = co_await announced.load();
+        if (!said) {
+            co_await announced.store(true);
+        }
+        if (fault != LocalFault::looks_once) {
+            to_all = co_await submit_to_all.load();
+        }
+        local_mutex.unlock();
+        if (to_all) {
+            co_await mutex.lock();
+            co_await collect();
+            co_await call_for_help();
+            mutex.unlock();
+        }
+    }
+
+    /// What others do, too.
+    Step<> submit_to_queue() {
+        co_await mutex.lock();
+        co_await collect();
+        ++queued;
+        co_await call_for_help();
+        mutex.unlock();
+    }
+
+    Step<> other_worker() {
+        while (ran != tasks) {
+            const bool took = co_await next_task();
+            if (took) {
+                ++ran;
+            } else {
+                co_await run.until("sleeps", [this] { return !is_free || ran == tasks; });
+            }
+        }
+    }
+
+    Step<bool> next_task() {
+        co_await mutex.lock();
+        co_await collect();
+        bool took = queued != 0;
+        if (!took) {
+            co_await submit_to_all.store(true);
+            if (fault != LocalFault::looks_before_it_says) {
+                co_await collect();
+            }
+            took = queued != 0;
+            if (took) {
+                co_await submit_to_all.store(false);
+            } else {
+                is_free = true;
+            }
+        }
+        queued -= took ? 1 : 0;
+        mutex.unlock();
+        co_return took;
+    }
+
+    // All under the mutex.
+    Step<> collect() {
+        const bool some = co_await announced.load();
+        if (!some) {
+            co_return;
+        }
+        if (fault != LocalFault::takes_back_late) {
+            co_await announced.store(false);
+        }
+        co_await local_mutex.lock();
+        queued += local;
+        local = 0;
+        local_mutex.unlock();
+        if (fault == LocalFault::takes_back_late) {
+            co_await announced.store(false);
+        }
+    }
+    Step<> call_for_help() {
+        if (queued != 0 && is_free) {
+            co_await submit_to_all.store(false);
+            is_free = false;
+        }
+    }
+
+    Run& run;
+    Mutex mutex{run};
+    int queued = 0;
+    bool is_free = false;
+    Atomic<bool> submit_to_all{run, "submit_to_all", false};
+    Atomic<bool> announced{run, "local_tasks", false};
+    Mutex local_mutex{run};
+    int local = 0;
+    int ran = 0;
+    LocalFault fault;
+};
+
+Result explore_local_tasks(LocalFault fault) {
+    return explore({.preemptions = 3}, [=](Run& run) {
+        auto pool = std::make_shared<LocalTasks>(run, fault);
+        run.spawn("task", pool->task());
+        run.spawn("other worker", pool->other_worker());
+        run.spawn("producer", pool->submit_to_queue());
+        run.at_end([pool] { return pool->queued == 0 && pool->local == 0; }, "a task is left");
+    });
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(pool_model)
+
+BOOST_AUTO_TEST_CASE(what_tasks_submit_is_found_by_others) {
+    must_hold(explore_local_tasks(LocalFault::none));
+    must_fail(explore_local_tasks(LocalFault::looks_once), "nobody can go on");
+    must_fail(explore_local_tasks(LocalFault::looks_before_it_says), "nobody can go on");
+    must_fail(explore_local_tasks(LocalFault::takes_back_late), "nobody can go on");
+}
 
 BOOST_AUTO_TEST_CASE(who_waits_for_room_is_admitted_when_there_is_some) {
     must_hold(explore_room(RoomFault::none));
