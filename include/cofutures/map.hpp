@@ -75,7 +75,11 @@ public:
     /// @throws (the call's own)   what the item's call threw; reading can go on.
     /// @complexity  O(1) beside the waiting.
     /// @python  next(iterator).
-    std::optional<T> next() { return source_ == nullptr ? std::nullopt : source_->next(); }
+    std::optional<T> next() {
+        std::optional<T> result;
+        read(result);
+        return result;
+    }
 
     /// Cancels what has not begun, and ends the range. Does not wait for what runs.
     ///
@@ -99,6 +103,12 @@ private:
     explicit MapRange(std::unique_ptr<detail::MapSource<T>> source) noexcept
         : source_(std::move(source)) {}
 
+    void read(std::optional<T>& result) {
+        if (source_ != nullptr) {
+            source_->next(result);
+        }
+    }
+
     std::unique_ptr<detail::MapSource<T>> source_;  // null when moved from
 };
 
@@ -121,7 +131,7 @@ public:
     /// @throws (as MapRange::next())
     iterator& operator++() {
         current_.reset();
-        current_ = range_->next();
+        range_->read(current_);
         return *this;
     }
     void operator++(int) { ++*this; }
@@ -133,7 +143,7 @@ public:
 private:
     friend class MapRange;
 
-    explicit iterator(MapRange& range) : range_(&range), current_(range.next()) {}
+    explicit iterator(MapRange& range) : range_(&range) { range.read(current_); }
 
     MapRange* range_;
     mutable std::optional<T> current_;

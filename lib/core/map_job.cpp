@@ -1,4 +1,5 @@
 #include <cofutures/detail/map_job.hpp>
+#include <cofutures/detail/map_numbered_job.hpp>
 
 #include <cofutures/error.hpp>
 #include <cofutures/detail/state.hpp>
@@ -14,8 +15,10 @@
 namespace cofutures::detail {
 
 MapJob::~MapJob() = default;
+LinkedMapJob::~LinkedMapJob() = default;
+NumberedMapJob::~NumberedMapJob() = default;
 
-std::size_t MapJob::offer(const MapRun& items, std::exception_ptr& error) {
+std::size_t LinkedMapJob::offer(const MapRun& items, std::exception_ptr& error) {
     MapRun taken = items;
     taken.count = schedule(items, error);
     if (ordered_ && taken.count != 0) {
@@ -30,7 +33,7 @@ std::size_t MapJob::offer(const MapRun& items, std::exception_ptr& error) {
     return taken.count;
 }
 
-MapSlot* MapJob::next(const Deadline& deadline) {
+MapSlot* LinkedMapJob::next(const Deadline& deadline) {
     return ordered_ ? next_in_order(deadline) : next_done(deadline);
 }
 
@@ -111,10 +114,10 @@ void MapJob::wake() noexcept {
     woken_.notify_one();
 }
 
-MapSlot* MapJob::next_in_order(const Deadline& deadline) {
+MapSlot* LinkedMapJob::next_in_order(const Deadline& deadline) {
     std::atomic<MapPhase>& phase = queue_.first->phase;
     const auto is_done = [&] {
-        return phase.load(std::memory_order_acquire) > MapPhase::dropped;
+        return has_ended(phase.load(std::memory_order_acquire));
     };
     if (!look_until(is_done, deadline)) {
         const Sleep sleep(*this, deadline);
@@ -133,7 +136,7 @@ MapSlot* MapJob::next_in_order(const Deadline& deadline) {
     return &queue_.pop_front();
 }
 
-MapSlot* MapJob::next_done(const Deadline& deadline) {
+MapSlot* LinkedMapJob::next_done(const Deadline& deadline) {
     const auto is_some_done = [&] {
         return queue_.count != 0 || collect_done();
     };
@@ -155,9 +158,25 @@ MapSlot* MapJob::next_done(const Deadline& deadline) {
     return &queue_.pop_front();
 }
 
+bool NumberedMapJob::wait(std::size_t item, const Deadline& deadline) {
+    const auto is_done = [&] {
+        return has_ended(phase(item).load(std::memory_order_acquire));
+    };
+    wanted_ = item;
+    if (look_until(is_done, deadline)) {
+        return true;
+    }
+    const Sleep sleep(*this, deadline);
+    awaited_.store(item, std::memory_order_relaxed);
+    fence_.heavy();
+    const bool ended = sleep_until(is_done, deadline);
+    awaited_.store(nobody, std::memory_order_relaxed);
+    return ended;
+}
+
 // --- what is done, in the order of being done ---------------------------------------------------
 
-void MapJob::push_done(MapSlot& slot) noexcept {
+void LinkedMapJob::push_done(MapSlot& slot) noexcept {
     MapSlot* newest = done_.load(std::memory_order_relaxed);
     do {
         slot.next = newest == &sleeper_ ? nullptr : newest;
@@ -169,17 +188,16 @@ void MapJob::push_done(MapSlot& slot) noexcept {
     }
 }
 
-// Whether the consumer, which sleeps, is about to be woken.
-bool MapJob::has_outcome() const noexcept {
+bool LinkedMapJob::has_outcome() const noexcept {
     if (ordered_) {
-        return queue_.first->phase.load(std::memory_order_acquire) > MapPhase::dropped;
+        return has_ended(queue_.first->phase.load(std::memory_order_acquire));
     }
     const MapSlot* done = done_.load(std::memory_order_acquire);
     return done != nullptr && done != &sleeper_;
 }
 
 // Moves what is done to the consumer's queue, oldest first; says whether there was any.
-bool MapJob::collect_done() noexcept {
+bool LinkedMapJob::collect_done() noexcept {
     if (done_.load(std::memory_order_relaxed) == nullptr) {
         return false;
     }

@@ -6,6 +6,7 @@
 #include <cofutures/detail/map_grain.hpp>
 #include <cofutures/detail/map_input.hpp>
 #include <cofutures/detail/map_job.hpp>
+#include <cofutures/detail/map_source.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -16,21 +17,6 @@
 #include <utility>
 
 namespace cofutures::detail {
-
-/// What a MapRange reads from.
-template <class Value>
-class MapSource {
-public:
-    MapSource(const MapSource&) = delete;
-    MapSource& operator=(const MapSource&) = delete;
-    virtual ~MapSource() = default;
-
-    virtual std::optional<Value> next() = 0;
-    virtual void close() noexcept = 0;
-
-protected:
-    MapSource() = default;
-};
 
 /// How a map goes about its inputs.
 struct MapPlan {
@@ -67,14 +53,14 @@ public:
         }
     }
 
-    std::optional<Value> next() override {
+    void next(std::optional<Value>& result) override {
         if (in_flight_ == 0) {
             const auto error = std::exchange(error_, nullptr);
             close();
             if (error) {
                 std::rethrow_exception(error);
             }
-            return std::nullopt;
+            return;
         }
         auto* slot = static_cast<Slot*>(job_->next(plan_.deadline));
         if (slot == nullptr) {
@@ -82,7 +68,7 @@ public:
             throw TimeoutError();
         }
         --in_flight_;
-        return deliver(*slot);
+        deliver(*slot, result);
     }
 
     void close() noexcept override {
@@ -107,14 +93,13 @@ private:
     static constexpr std::size_t largest_reserve = std::size_t{1} << 24;
 
     // Takes the outcome out of the slot, and more items in, before it gives it to the reader.
-    std::optional<Value> deliver(Slot& slot) {
-        std::optional<Value> value;
+    void deliver(Slot& slot, std::optional<Value>& result) {
         std::exception_ptr error;
         {
             const SlotGuard guard{job_->storage(), slot};
             switch (slot.phase.load(std::memory_order_acquire)) {
             case MapPhase::returned:
-                value.emplace(slot.take_value());
+                result.emplace(slot.take_value());
                 break;
             case MapPhase::raised:
                 error = slot.take_error();
@@ -129,7 +114,6 @@ private:
         if (error) {
             std::rethrow_exception(std::move(error));
         }
-        return value;
     }
 
     struct SlotGuard {

@@ -66,13 +66,13 @@ private:
 
 /// A map whose items run in worker processes: a task for each offer, which is a chunk.
 template <class Call, class Callee, class Value, class Fn, class... Args>
-class RemoteMapJob final : public MapJob {
+class RemoteMapJob final : public LinkedMapJob {
 public:
     using Arguments = std::tuple<Args...>;
     using Slot = TypedMapSlot<Value, Arguments>;
 
     RemoteMapJob(std::shared_ptr<TaskSink> sink, bool ordered, const Fn& fn)
-        : MapJob(std::move(sink), ordered), function_(Call::function(fn)) {}
+        : LinkedMapJob(std::move(sink), ordered), function_(Call::function(fn)) {}
 
     MapStorage<Slot>& storage() noexcept { return storage_; }
 

@@ -24,6 +24,10 @@ enum class MapPhase : std::uint8_t {
     free,       ///< holds nothing, and is in use by nobody
 };
 
+[[nodiscard]] constexpr bool has_ended(MapPhase phase) noexcept {
+    return phase > MapPhase::dropped;
+}
+
 /// One item of a map, without its types.
 struct MapSlot {
     std::atomic<MapPhase> phase{MapPhase::free};
@@ -95,13 +99,13 @@ struct MapRun {
     }
 };
 
-/// One item: first the arguments, then the outcome, in the same place.
+/// What an item holds: first the arguments, then the outcome, in the same place.
 template <class Value, class Arguments>
-struct TypedMapSlot : MapSlot {
-    TypedMapSlot() noexcept {}
-    TypedMapSlot(const TypedMapSlot&) = delete;
-    TypedMapSlot& operator=(const TypedMapSlot&) = delete;
-    ~TypedMapSlot() {}
+struct MapCell {
+    MapCell() noexcept {}
+    MapCell(const MapCell&) = delete;
+    MapCell& operator=(const MapCell&) = delete;
+    ~MapCell() {}
 
     Arguments take_arguments() {
         const Destroyer<Arguments> destroyer{arguments};
@@ -148,6 +152,10 @@ private:
         ~Destroyer() { std::destroy_at(std::addressof(object)); }
     };
 };
+
+/// An item that stands in lists.
+template <class Value, class Arguments>
+struct TypedMapSlot : MapSlot, MapCell<Value, Arguments> {};
 
 /// Slots that stay where they are, and are used again. The consumer's alone.
 template <class Slot>

@@ -2,6 +2,8 @@
 
 #include <cofutures/error.hpp>
 #include <cofutures/export.hpp>
+#include <cofutures/detail/map_array_job.hpp>
+#include <cofutures/detail/map_array_source.hpp>
 #include <cofutures/detail/map_driver.hpp>
 #include <cofutures/detail/map_local.hpp>
 #include <cofutures/detail/map_remote.hpp>
@@ -97,6 +99,30 @@ std::unique_ptr<MapSource<Value>> start_remote_map(
     }
 }
 
+template <class Value, class Fn, class... Ranges>
+std::unique_ptr<MapSource<Value>> start_local_map(
+    std::shared_ptr<TaskSink> sink,
+    Fn&& fn,
+    std::unique_ptr<MapInputs<Ranges...>> inputs,
+    MapPlan plan
+) {
+    const MapDrainers::Config config{.lazy = plan.limit != MapPlan::unlimited, .grain = plan.batch};
+    if constexpr ((std::ranges::sized_range<Ranges> && ...)) {
+        const std::optional<std::size_t> size = inputs->size();
+        if (plan.ordered && plan.limit == MapPlan::unlimited && size) {
+            using Job = ArrayMapJob<Value, std::decay_t<Fn>, std::ranges::range_value_t<Ranges>...>;
+            auto job = std::make_shared<Job>(std::move(sink), *size, config, std::forward<Fn>(fn));
+            auto source = std::make_unique<ArrayMapSource<Value, Job>>(plan.deadline);
+            source->start(std::move(job), *inputs, *size);
+            return source;
+        }
+    }
+    using Job = LocalMapJob<Value, std::decay_t<Fn>, std::ranges::range_value_t<Ranges>...>;
+    auto job = std::make_shared<Job>(std::move(sink), plan.ordered, config, std::forward<Fn>(fn));
+    plan.batch = 0;  // what a worker takes at a time does not bind those who add items
+    return start_job<Value>(std::move(job), std::move(inputs), plan);
+}
+
 /// Begins a map, and gives what its range reads from.
 template <class Fn, class... Ranges>
 auto start_map(
@@ -115,12 +141,7 @@ auto start_map(
             std::move(sink), fn, std::move(inputs), plan
         );
     }
-    using Job = CallMapJob<Value, std::decay_t<Fn>, std::ranges::range_value_t<Ranges>...>;
-    const LocalMapJob::Config config{
-        .ordered = ordered, .lazy = plan.limit != MapPlan::unlimited, .grain = plan.batch};
-    auto job = std::make_shared<Job>(std::move(sink), config, std::forward<Fn>(fn));
-    plan.batch = 0;  // what a worker takes at a time does not bind those who add items
-    return start_job<Value>(std::move(job), std::move(inputs), plan);
+    return start_local_map<Value>(std::move(sink), std::forward<Fn>(fn), std::move(inputs), plan);
 }
 
 }  // namespace detail

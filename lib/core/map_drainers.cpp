@@ -1,6 +1,8 @@
-#include <cofutures/detail/map_local.hpp>
+#include <cofutures/detail/map_drainers.hpp>
 
 #include <cofutures/detail/map_grain.hpp>
+#include <cofutures/detail/state.hpp>
+#include <cofutures/detail/waiter.hpp>
 
 #include <boost/assert.hpp>
 
@@ -18,9 +20,9 @@ constexpr auto turn_length = std::chrono::microseconds(100);
 }  // namespace
 
 /// The task that runs items. While it waits for its turn it does not keep the map.
-class LocalMapJob::Drainer final : public State<void>, public Waiter {
+class MapDrainers::Drainer final : public State<void>, public Waiter {
 public:
-    explicit Drainer(std::weak_ptr<LocalMapJob> job)
+    explicit Drainer(std::weak_ptr<MapDrainers> job)
         : Waiter(Role::callback), job_(std::move(job)) {}
 
     void run() noexcept override {
@@ -54,56 +56,54 @@ public:
     Numbers claimed;
 
 private:
-    std::weak_ptr<LocalMapJob> job_;
+    std::weak_ptr<MapDrainers> job_;
 };
 
-LocalMapJob::LocalMapJob(std::shared_ptr<TaskSink> sink, const Config& config)
-    : MapJob(std::move(sink), config.ordered),
-      workers_(std::max<std::size_t>(this->sink().worker_count(), 1)),
-      config_(config) {}
+MapDrainers::MapDrainers(TaskSink& sink, const Config& config)
+    : sink_(sink), workers_(std::max<std::size_t>(sink.worker_count(), 1)), config_(config) {}
 
-LocalMapJob::~LocalMapJob() {
-    BOOST_ASSERT_MSG(unclaimed_.count == 0, "the range stops the map before it lets go of it");
+MapDrainers::~MapDrainers() {
+    BOOST_ASSERT_MSG(unclaimed() == 0, "the range stops the map before it lets go of it");
 }
 
 // --- adding items --------------------------------------------------------------------------------
 
-std::size_t LocalMapJob::schedule(const MapRun& items, std::exception_ptr& error) {
-    std::size_t wanted = append(items);
+std::size_t MapDrainers::add(std::size_t count, const MapRun& linked, std::exception_ptr& error) {
+    std::size_t wanted = append(count, linked);
     try {
         for (; wanted != 0; --wanted) {
             start_drainer();
         }
-        return items.count;
+        return count;
     } catch (...) {
         error = std::current_exception();
     }
-    MapRun refused;
+    MapItems refused;
     {
         const std::lock_guard lock(mutex_);
         drainers_ -= wanted;
         queued_ -= wanted;
         // Oldest first they are claimed: what is left of these is at the end.
-        MapRun older =
-            unclaimed_.pop_front(unclaimed_.count - std::min(unclaimed_.count, items.count));
-        refused = std::exchange(unclaimed_, older);
+        refused.count = std::min(unclaimed(), count);
+        added_ -= refused.count;
+        refused.first = added_;
+        MapRun older = linked_.pop_front(linked_.count == 0 ? 0 : unclaimed());
+        refused.linked = std::exchange(linked_, older);
     }
-    refused.for_each([this](MapSlot& slot) {
-        destroy_arguments(slot);
-        slot.phase.store(MapPhase::free, std::memory_order_relaxed);
-    });
-    return items.count - refused.count;
+    refuse(refused);
+    return count - refused.count;
 }
 
 // Says how many drainers are to be started; they are counted already.
-std::size_t LocalMapJob::append(const MapRun& items) {
+std::size_t MapDrainers::append(std::size_t count, const MapRun& linked) {
     const std::lock_guard lock(mutex_);
-    unclaimed_.append(items);
+    added_ += count;
+    linked_.append(linked);
     const std::size_t busy = drainers_ - queued_;  // with what they have claimed
-    const std::size_t useful = std::min(workers_, busy + unclaimed_.count);
+    const std::size_t useful = std::min(workers_, busy + unclaimed());
     const std::size_t missing = useful - std::min(useful, drainers_);
     // All may have begun with what there was before: then another one is to stand in the queue.
-    const bool none_stands = queued_ == 0 && unclaimed_.count != 0;
+    const bool none_stands = queued_ == 0 && unclaimed() != 0;
     const std::size_t wanted = std::max<std::size_t>(missing, config_.lazy || none_stands ? 1 : 0);
     drainers_ += wanted;
     queued_ += wanted;
@@ -111,17 +111,15 @@ std::size_t LocalMapJob::append(const MapRun& items) {
 }
 
 // The caller has counted it, and takes that back if this throws.
-void LocalMapJob::start_drainer() {
-    const boost::intrusive_ptr<Drainer> drainer(
-        new Drainer(std::static_pointer_cast<LocalMapJob>(shared_from_this()))
-    );
+void MapDrainers::start_drainer() {
+    const boost::intrusive_ptr<Drainer> drainer(new Drainer(shared()));
     {
         const std::lock_guard lock(mutex_);
         started_.push_back(drainer);
     }
     static_cast<void>(drainer->add(*drainer));
     try {
-        sink().submit(drainer);
+        sink_.submit(drainer);
     } catch (...) {
         const bool told = !drainer->remove(*drainer);
         const std::lock_guard lock(mutex_);
@@ -137,11 +135,11 @@ void LocalMapJob::start_drainer() {
 }
 
 // Under the mutex.
-void LocalMapJob::forget(const Drainer& drainer) noexcept {
+void MapDrainers::forget(const Drainer& drainer) noexcept {
     std::erase_if(started_, [&](const auto& other) { return other.get() == &drainer; });
 }
 
-bool LocalMapJob::try_start_drainer() noexcept {
+bool MapDrainers::try_start_drainer() noexcept {
     {
         const std::lock_guard lock(mutex_);
         ++drainers_;
@@ -160,20 +158,20 @@ bool LocalMapJob::try_start_drainer() noexcept {
 
 // --- draining ------------------------------------------------------------------------------------
 
-void LocalMapJob::drain(Drainer& self) noexcept {
+void MapDrainers::drain(Drainer& self) noexcept {
     MapGrain grain(config_.grain);
     auto begun = Clock::now();
     const auto end_of_turn =
-        sink().has_other_work() ? begun + turn_length : Clock::time_point::max();
+        sink_.has_other_work() ? begun + turn_length : Clock::time_point::max();
     if (begin_draining()) {
         try_start_drainer();  // in vain after a shutdown: then those that there are do it all
     }
     for (;;) {
-        const MapRun items = claim(self, grain.size());
+        const MapItems items = claim(self, grain.size());
         if (items.count == 0) {
             return;
         }
-        run_all(items);
+        run(items);
         const auto now = Clock::now();
         grain.took(items.count, now - begun);
         begun = now;
@@ -187,62 +185,60 @@ void LocalMapJob::drain(Drainer& self) noexcept {
 }
 
 // Says whether another drainer must take this one's place in the executor's queue.
-bool LocalMapJob::begin_draining() noexcept {
+bool MapDrainers::begin_draining() noexcept {
     const std::lock_guard lock(mutex_);
     --queued_;
-    return queued_ == 0 && unclaimed_.count > 1;
+    return queued_ == 0 && unclaimed() > 1;
 }
 
 // Takes items to run; without any the caller is no drainer any more.
-MapRun LocalMapJob::claim(Drainer& self, std::size_t wanted) noexcept {
+MapItems MapDrainers::claim(Drainer& self, std::size_t wanted) noexcept {
     const std::lock_guard lock(mutex_);
-    if (unclaimed_.count == 0) {
+    if (unclaimed() == 0) {
         --drainers_;
         forget(self);
         return {};
     }
-    const std::size_t fair = std::max<std::size_t>(unclaimed_.count / (4 * workers_), 1);
-    const MapRun items = unclaimed_.pop_front(config_.grain != 0 ? wanted : std::min(wanted, fair));
-    self.claimed = {.first = claimed_, .end = claimed_ + items.count};
+    const std::size_t fair = std::max<std::size_t>(unclaimed() / (4 * workers_), 1);
+    const MapItems items = take(config_.grain != 0 ? wanted : std::min(wanted, fair));
+    self.claimed = {.first = items.first, .end = items.first + items.count};
+    return items;
+}
+
+// Under the mutex.
+MapItems MapDrainers::take(std::size_t count) noexcept {
+    MapItems items;
+    items.first = claimed_;
+    items.count = std::min(count, unclaimed());
+    if (linked_.count != 0) {
+        items.linked = linked_.pop_front(items.count);
+    }
     claimed_ += items.count;
     return items;
 }
 
-void LocalMapJob::run_all(const MapRun& items) noexcept {
-    items.for_each([this](MapSlot& slot) {
-        if (halted_.load(std::memory_order_acquire)) {
-            discard(slot);
-        } else {
-            run(slot);
-        }
-    });
-}
-
-bool LocalMapJob::help() noexcept {
-    MapRun item;
+bool MapDrainers::run_one() noexcept {
+    MapItems item;
     {
         const std::lock_guard lock(mutex_);
-        if (unclaimed_.count == 0) {
-            return false;
-        }
-        item = unclaimed_.pop_front(1);
-        ++claimed_;
+        item = take(1);
     }
-    run_all(item);
+    if (item.count == 0) {
+        return false;
+    }
+    run(item);
     return true;
 }
 
 // --- waiting -------------------------------------------------------------------------------------
 
-// Who has claimed the item that is wanted; any drainer if any item is, or nobody has claimed it.
-Dependencies LocalMapJob::needs() {
+Dependencies MapDrainers::drainers_of(std::optional<std::size_t> item) {
     const std::lock_guard lock(mutex_);
     Dependencies needs;
     needs.any_suffices = true;
-    const std::size_t wanted = delivered();
-    const bool any = !ordered() || wanted >= claimed_;
+    const bool any = !item || *item >= claimed_;
     for (const auto& drainer : started_) {
-        if (any || (drainer->claimed.first <= wanted && wanted < drainer->claimed.end)) {
+        if (any || (drainer->claimed.first <= *item && *item < drainer->claimed.end)) {
             needs.futures.push_back(drainer);
         }
     }
@@ -251,7 +247,7 @@ Dependencies LocalMapJob::needs() {
 
 // --- the end -------------------------------------------------------------------------------------
 
-void LocalMapJob::drainer_was_lost(const Drainer& drainer, std::exception_ptr error) noexcept {
+void MapDrainers::drainer_was_lost(const Drainer& drainer, std::exception_ptr error) noexcept {
     {
         const std::lock_guard lock(mutex_);
         --drainers_;
@@ -261,28 +257,17 @@ void LocalMapJob::drainer_was_lost(const Drainer& drainer, std::exception_ptr er
     halt(std::move(error));
 }
 
-// Ends all that has not begun: cancelled, or with an error.
-void LocalMapJob::halt(std::exception_ptr error) noexcept {
-    MapRun unclaimed;
+void MapDrainers::halt(std::exception_ptr error) noexcept {
+    MapItems rest;
     {
         const std::lock_guard lock(mutex_);
         if (!halted_.load(std::memory_order_relaxed)) {
             halt_error_ = std::move(error);
             halted_.store(true, std::memory_order_release);
         }
-        unclaimed = std::exchange(unclaimed_, {});
-        claimed_ += unclaimed.count;
+        rest = take(unclaimed());
     }
-    unclaimed.for_each([this](MapSlot& slot) { discard(slot); });
-}
-
-void LocalMapJob::discard(MapSlot& slot) noexcept {
-    if (halt_error_) {
-        fail(slot, halt_error_);
-    } else {
-        destroy_arguments(slot);
-        finish(slot, MapPhase::cancelled);
-    }
+    discard(rest);
 }
 
 }  // namespace cofutures::detail

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cofutures/detail/huge_pages.hpp>
+#include <cofutures/detail/map_call.hpp>
+#include <cofutures/detail/map_drainers.hpp>
+#include <cofutures/detail/map_numbered_job.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <tuple>
+#include <utility>
+
+namespace cofutures::detail {
+
+/// A map whose items run in this process, of a known number, all at hand when the results are read,
+/// in input order: items lie side by side, so that many small ones cost little memory, and so time.
+template <class Value, class Fn, class... Args>
+class ArrayMapJob final : public NumberedMapJob, public MapDrainers {
+public:
+    using Cell = MapCell<Value, std::tuple<Args...>>;
+
+    /// @throws std::bad_alloc
+    template <class F>
+    ArrayMapJob(std::shared_ptr<TaskSink> sink, std::size_t size, const Config& config, F&& fn)
+        : NumberedMapJob(std::move(sink), size),
+          MapDrainers(this->sink(), config),
+          call_(std::forward<F>(fn)),
+          cells_(std::allocator<Cell>().allocate(size), {size}) {
+        prefer_huge_pages(cells_.get(), size * sizeof(Cell));
+    }
+    ~ArrayMapJob() override { destroy_unwanted(); }
+
+    // --- the consumer's --------------------------------------------------------------------------
+
+    /// Where the arguments of an item are to be made before it is added.
+    [[nodiscard]] Cell& make_cell(std::size_t item) { return *std::construct_at(&cell(item)); }
+
+    using MapDrainers::add;
+
+    /// What an item that has ended came to, and where that is.
+    [[nodiscard]] MapPhase outcome(std::size_t item) const noexcept {
+        return phase(item).load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] Cell& cell(std::size_t item) noexcept { return cells_.get()[item]; }
+
+    /// Nobody wants the outcomes of these items any more. Those that are still to come are
+    /// destroyed with the map, which the calls that run keep.
+    void drop(std::size_t first, std::size_t past) noexcept {
+        first_unwanted_ = first;
+        end_unwanted_ = past;
+        destroy_unwanted();
+    }
+
+    void stop() noexcept override {
+        call_.request_stop();
+        halt(nullptr);
+    }
+
+    [[nodiscard]] Dependencies needs() override { return drainers_of(wanted()); }
+
+protected:
+    bool help() noexcept override { return run_one(); }
+
+    std::shared_ptr<MapDrainers> shared() override {
+        return std::static_pointer_cast<ArrayMapJob>(shared_from_this());
+    }
+
+    void run(const MapItems& items) noexcept override {
+        for (std::size_t item = items.first; item != items.first + items.count; ++item) {
+            if (halted()) {
+                discard(item);
+            } else {
+                end(item, call_(cell(item)));
+            }
+        }
+    }
+    void discard(const MapItems& items) noexcept override {
+        for (std::size_t item = items.first; item != items.first + items.count; ++item) {
+            discard(item);
+        }
+    }
+    void refuse(const MapItems& items) noexcept override {
+        for (std::size_t item = items.first; item != items.first + items.count; ++item) {
+            cell(item).destroy_arguments();
+        }
+    }
+
+private:
+    struct Deallocate {
+        std::size_t size;
+        void operator()(Cell* cells) const noexcept {
+            std::allocator<Cell>().deallocate(cells, size);
+        }
+    };
+
+    void discard(std::size_t item) noexcept {
+        cell(item).destroy_arguments();
+        end(item, halt_error() ? cell(item).store_error(halt_error()) : MapPhase::cancelled);
+    }
+
+    void destroy_unwanted() noexcept {
+        for (std::size_t item = first_unwanted_; item != end_unwanted_; ++item) {
+            const MapPhase outcome = phase(item).load(std::memory_order_acquire);
+            if (has_ended(outcome)) {
+                cell(item).destroy_outcome(outcome);
+                phase(item).store(MapPhase::free, std::memory_order_relaxed);
+            }
+        }
+    }
+
+    MapCall<Value, Fn, Args...> call_;
+    const std::unique_ptr<Cell, Deallocate> cells_;  // what they hold is destroyed by then
+    // The consumer's, and then the destructor's.
+    std::size_t first_unwanted_ = 0;
+    std::size_t end_unwanted_ = 0;
+};
+
+}  // namespace cofutures::detail

@@ -1,0 +1,109 @@
+#include "support/explorer.hpp"
+
+#define BOOST_TEST_MODULE map_model
+#include "support/model_check.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <memory>
+
+using namespace cofutures::test::explorer;
+
+// As pool_model.cpp.
+
+namespace {
+
+enum class WaitFault {
+    none,
+    looks_before_it_ends,     // who ends an item looks whether it is awaited, then ends it
+    awaits_after_a_look,      // the consumer looks at the item, then says that it sleeps for it
+    wakes_without_the_mutex,  // a wake-up may fall between the consumer's look and its sleep
+};
+
+/// include/cofutures/detail/map_numbered_job.hpp and MapJob::sleep_until: the consumer waits for
+/// item after item. That stores are seen in order is AsymmetricFence's part.
+struct NumberedItems {
+    static constexpr int items = 2;
+    static constexpr int nobody = -1;
+
+    NumberedItems(Run& in, WaitFault fault_) : run(in), fault(fault_) {}
+
+    Step<> worker() {
+        for (int item = 0; item < items; ++item) {
+            int sleeper = nobody;
+            if (fault == WaitFault::looks_before_it_ends) {
+                sleeper = co_await awaited.load();
+            }
+            co_await ended.store(item);
+            if (fault != WaitFault::looks_before_it_ends) {
+                sleeper = co_await awaited.load();
+            }
+            if (sleeper == item) {
+                if (fault != WaitFault::wakes_without_the_mutex) {
+                    co_await mutex.lock();
+                }
+                co_await is_asleep.store(false);
+                if (fault != WaitFault::wakes_without_the_mutex) {
+                    mutex.unlock();
+                }
+            }
+        }
+    }
+
+    Step<> consumer() {
+        for (int item = 0; item < items; ++item) {
+            int last = co_await ended.load();
+            if (last >= item) {
+                continue;
+            }
+            if (fault != WaitFault::awaits_after_a_look) {
+                co_await awaited.store(item);
+            }
+            co_await mutex.lock();
+            last = co_await ended.load();
+            while (last < item) {
+                if (fault == WaitFault::awaits_after_a_look) {
+                    co_await awaited.store(item);
+                }
+                co_await is_asleep.store(true);
+                mutex.unlock();
+                co_await run.until("sleeps", [this] { return !is_asleep.peek(); });
+                co_await mutex.lock();
+                last = co_await ended.load();
+            }
+            mutex.unlock();
+            co_await awaited.store(nobody);
+        }
+        got_all = true;
+    }
+
+    Run& run;
+    Mutex mutex{run};
+    Atomic<int> ended{run, "the last item that has ended", nobody};
+    Atomic<int> awaited{run, "awaited", nobody};
+    Atomic<bool> is_asleep{run, "asleep", false};
+    bool got_all = false;
+    WaitFault fault;
+};
+
+Result explore_wait(WaitFault fault) {
+    return explore({.preemptions = 3}, [=](Run& run) {
+        auto map = std::make_shared<NumberedItems>(run, fault);
+        run.spawn("worker", map->worker());
+        run.spawn("consumer", map->consumer());
+        run.at_end([map] { return map->got_all; }, "an item was not given out");
+    });
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(map_model)
+
+BOOST_AUTO_TEST_CASE(a_consumer_that_sleeps_is_woken) {
+    must_hold(explore_wait(WaitFault::none));
+    must_fail(explore_wait(WaitFault::looks_before_it_ends), "nobody can go on");
+    must_fail(explore_wait(WaitFault::awaits_after_a_look), "nobody can go on");
+    must_fail(explore_wait(WaitFault::wakes_without_the_mutex), "nobody can go on");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
