@@ -27,6 +27,11 @@ struct Mappable {
     }
 };
 
+// Of some systems it is larger than the ranges that are given out.
+std::uint64_t page_size() noexcept {
+    return boost::interprocess::mapped_region::get_page_size();
+}
+
 [[noreturn]] void throw_last_error(const char* what) {
     throw boost::system::system_error(last_error(), what);
 }
@@ -69,8 +74,9 @@ bool SharedMemory::detach(std::uint64_t length) {
 bool SharedMemory::provide(std::uint64_t offset, std::uint64_t size) noexcept {
     if (file_.get() < 0) {
         const std::lock_guard lock(mutex_);
-        auto* const first = static_cast<std::byte*>(maps_.back().get_address()) + offset;
-        return madvise(first, size, MADV_POPULATE_WRITE) == 0;
+        const std::uint64_t before = offset % page_size();
+        auto* const first = static_cast<std::byte*>(maps_.back().get_address()) + offset - before;
+        return madvise(first, before + size, MADV_POPULATE_WRITE) == 0;
     }
     int result = 0;
     do {
@@ -82,9 +88,14 @@ bool SharedMemory::provide(std::uint64_t offset, std::uint64_t size) noexcept {
 void SharedMemory::give_back(std::uint64_t offset, std::uint64_t size) noexcept {
     // If it fails the memory stays where it is: no harm but its cost.
     if (file_.get() < 0) {
-        const std::lock_guard lock(mutex_);
-        auto* const first = static_cast<std::byte*>(maps_.back().get_address()) + offset;
-        static_cast<void>(madvise(first, size, MADV_REMOVE));
+        // Whole pages only: what else is in the first and the last one may be in use.
+        const std::uint64_t begin = (offset + page_size() - 1) / page_size() * page_size();
+        const std::uint64_t end = (offset + size) / page_size() * page_size();
+        if (begin < end) {
+            const std::lock_guard lock(mutex_);
+            auto* const first = static_cast<std::byte*>(maps_.back().get_address()) + begin;
+            static_cast<void>(madvise(first, end - begin, MADV_REMOVE));
+        }
         return;
     }
     static_cast<void>(fallocate(

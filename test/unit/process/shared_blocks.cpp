@@ -151,6 +151,24 @@ BOOST_AUTO_TEST_CASE(memory_cannot_be_taken_away) {
     BOOST_TEST(ftruncate(arena->descriptor(), 0) != 0);
 }
 
+// As where pages are larger than what is given out.
+BOOST_AUTO_TEST_CASE(range_of_a_workers_memory_may_begin_and_end_within_a_page) {
+    constexpr std::size_t size = std::size_t{4} << 20;
+    for (const std::size_t begin : {0, 100}) {
+        const std::size_t end = begin + size / 2 + 100;
+        SharedMemory memory;
+        memory.extend(size);
+        BOOST_REQUIRE(memory.detach(size));
+        BOOST_TEST(memory.provide(begin, end - begin));
+        const auto bytes = memory.view(0, size);
+        const Bytes expected = pattern(size, 1);
+        std::ranges::copy(expected, bytes.begin());
+        memory.give_back(begin, end - begin);
+        BOOST_TEST(std::ranges::equal(bytes.first(begin), std::span(expected).first(begin)));
+        BOOST_TEST(std::ranges::equal(bytes.subspan(end), std::span(expected).subspan(end)));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(workers_memory_is_used_again_when_its_answers_were_read) {
     ResultMemory pool;
     auto twin = twin_of(pool.memory().descriptor());
