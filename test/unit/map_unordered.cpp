@@ -182,7 +182,7 @@ BOOST_AUTO_TEST_CASE(timeout_ends_the_range) {
     ThreadPoolExecutor pool(1);
     Gate release;
     auto range = pool.map_unordered(
-        {.timeout = 20ms},
+        {.timeout = 500ms},
         [&release](int value) {
             if (value == 1) {
                 release.wait();
