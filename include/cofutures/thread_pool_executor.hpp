@@ -65,8 +65,8 @@ struct ThreadPoolOptions {
 ///
 /// Threads start on demand, one when a call finds none idle; an idle thread is used first. Calls
 /// begin in the order submitted, those of a higher TaskOptions::priority first: exactly so with one
-/// thread; with several, neighbours may swap. A call that overruns TaskOptions::timeout is asked to
-/// stop.
+/// thread; with several, neighbours may swap, and so may what calls on two of the threads submit. A
+/// call that overruns TaskOptions::timeout is asked to stop.
 ///
 /// **Waiting inside a task** is what tasks may do. `result()`, `wait`, `as_completed` and `map` in
 /// a task, on a future of the same pool that has not begun, run that very call in place, and no

@@ -15,6 +15,7 @@ namespace {
 // on a thread of its own, on which this one waits. The graph of waits knows of that from the moment
 // when the thread is ready to run it.
 bool run_on_fresh_stack(StateBase& task, WorkerContext& worker) {
+    const StatePtr running(&task);
     bool ran = false;
     try {
         std::thread([&] {
@@ -44,8 +45,8 @@ bool run_if_it_has_not_begun(StateBase& task, WorkerContext& worker) {
     if (worker.is_deep()) {
         return run_on_fresh_stack(task, worker);
     }
-    worker.pool().about_to_run_in_place(task);
-    task.run();
+    const StatePtr running = worker.pool().take_back(task);
+    running->run();
     return true;
 }
 

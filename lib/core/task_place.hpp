@@ -51,8 +51,9 @@ public:
     /// Takes that back, as a worker's finalizer does.
     virtual void end_substitute() noexcept {}
 
-    /// A worker is about to run a task that stands in the queue, as it waits for it.
-    virtual void about_to_run_in_place(StateBase& /*task*/) noexcept {}
+    /// A worker is about to run a task that stands in the queue, as it waits for it. Gives the
+    /// reference that it needs meanwhile, which may be the queue's own.
+    virtual StatePtr take_back(StateBase& task) noexcept { return StatePtr(&task); }
 
     /// A worker is about to wait for what others may have to do: it is time to try to have some.
     virtual void worker_waits() noexcept {}

@@ -274,17 +274,25 @@ void ThreadPool::decide_where_tasks_submit() noexcept {
     }
 }
 
-void ThreadPool::about_to_run_in_place(detail::StateBase& task) noexcept {
-    // A substitute has none; and in a forked child it may be locked for ever.
+detail::StatePtr ThreadPool::take_back(detail::StateBase& task) noexcept {
+    // A substitute has no queue; and in a forked child that may be locked for ever.
     if (current_worker_ == nullptr || !home_.is_here()) {
-        return;
+        return detail::StatePtr(&task);
     }
     LocalQueue& local = current_worker_->submitted;
+    detail::StatePtr taken;
     TaskList begun;  // let go of without the lock
-    const std::lock_guard lock(local);
-    while (detail::StatePtr last = local.pop_back(task)) {
-        begun.push(std::move(last));
+    {
+        const std::lock_guard lock(local);
+        while (detail::StatePtr last = local.pop_back(task)) {
+            if (last.get() == &task) {
+                taken = std::move(last);
+            } else {
+                begun.push(std::move(last));
+            }
+        }
     }
+    return taken != nullptr ? std::move(taken) : detail::StatePtr(&task);
 }
 
 // --- a bounded queue ----------------------------------------------------------------------------

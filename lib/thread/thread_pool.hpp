@@ -120,7 +120,7 @@ public:
     }
     void begin_substitute() override;
     void end_substitute() noexcept override;
-    void about_to_run_in_place(detail::StateBase& task) noexcept override;
+    detail::StatePtr take_back(detail::StateBase& task) noexcept override;
     void worker_waits() noexcept override;
     void worker_blocks() noexcept override;
     void worker_goes_on() noexcept override;

@@ -9,7 +9,6 @@
 
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
-#include "support/map_inputs.hpp"
 #include "support/object_observer.hpp"
 
 #include <atomic>
@@ -32,7 +31,6 @@ using namespace cofutures;
 using namespace std::chrono_literals;
 using cofutures::test::Gate;
 using cofutures::test::LeakCheck;
-using cofutures::test::Naturals;
 using cofutures::test::ObjectCounts;
 using cofutures::test::Observed;
 
@@ -116,14 +114,6 @@ struct BusyPool {
 
     BusyPool() { begun.wait(); }
     ~BusyPool() { release.open(); }
-};
-
-/// A range that says how long it is.
-template <class Range>
-struct Sized : Range {
-    std::size_t said;
-
-    [[nodiscard]] std::size_t size() const { return said; }
 };
 
 }  // namespace
@@ -394,19 +384,6 @@ BOOST_AUTO_TEST_CASE(input_that_throws_throws_out_of_map) {
     busy.release.open();
     busy.pool.shutdown();
     BOOST_TEST(calls == 0);  // what had been scheduled was cancelled
-}
-
-BOOST_AUTO_TEST_CASE(input_of_known_size_may_throw_or_be_shorter_than_it_says) {
-    BusyPool busy;
-    Sized<Counting> throws{Counting(5), 10};
-    BOOST_CHECK_THROW(static_cast<void>(busy.pool.map(twice, throws)), std::domain_error);
-    Sized<Naturals> shorter{Naturals(5), 10};
-    auto range = busy.pool.map(twice, shorter);
-    busy.release.open();
-    for (int i = 0; i < 5; ++i) {
-        BOOST_TEST_REQUIRE(*range.next() == 2 * i);
-    }
-    BOOST_TEST(!range.next().has_value());
 }
 
 BOOST_AUTO_TEST_CASE(input_that_throws_later_throws_after_the_results) {

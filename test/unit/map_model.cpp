@@ -95,9 +95,90 @@ Result explore_wait(WaitFault fault) {
     });
 }
 
+enum class CloseFault {
+    none,
+    looks_before_it_ends,   // who ends an item looks whether it is wanted, then ends it
+    disowns_what_is_taken,  // who ends an item does not ask whether the consumer has taken it
+    both_may_destroy,       // what is disowned is looked at, and not taken
+};
+
+/// The same: end, want_none_from and disown. The consumer takes the first item, and closes.
+struct ClosedMap {
+    static constexpr int items = 2;
+    static constexpr int no_more = -2;
+    enum Phase { pending, returned, gone };
+
+    ClosedMap(Run& in, CloseFault fault_) : run(in), fault(fault_) {}
+
+    Step<> worker() {
+        for (int item = 0; item < items; ++item) {
+            int sleeper = 0;
+            if (fault == CloseFault::looks_before_it_ends) {
+                sleeper = co_await awaited.load();
+            }
+            co_await phase[item].store(returned);
+            if (fault != CloseFault::looks_before_it_ends) {
+                sleeper = co_await awaited.load();
+            }
+            if (sleeper == no_more &&
+                (item >= first_unwanted || fault == CloseFault::disowns_what_is_taken)) {
+                co_await disown(item);
+            }
+        }
+    }
+
+    Step<> consumer() {
+        co_await run.until("waits", [this] { return phase[0].peek() == returned; });
+        ++ends[0];
+        first_unwanted = 1;
+        co_await awaited.store(no_more);
+        co_await disown(1);
+    }
+
+    Step<> disown(int item) {
+        const int before = co_await phase[item].load();
+        if (before != returned) {
+            co_return;
+        }
+        if (fault == CloseFault::both_may_destroy) {
+            co_await phase[item].store(gone);
+            ++ends[item];
+            co_return;
+        }
+        const bool mine = co_await phase[item].compare_exchange(returned, gone);
+        ends[item] += mine ? 1 : 0;
+    }
+
+    Run& run;
+    Atomic<int> phase[items] = {
+        {run, "the first item", pending}, {run, "the second item", pending}};
+    Atomic<int> awaited{run, "awaited", -1};
+    int first_unwanted = 0;
+    int ends[items] = {};  // how often an outcome was taken or destroyed
+    CloseFault fault;
+};
+
+Result explore_close(CloseFault fault) {
+    return explore({.preemptions = 3}, [=](Run& run) {
+        auto map = std::make_shared<ClosedMap>(run, fault);
+        run.spawn("worker", map->worker());
+        run.spawn("consumer", map->consumer());
+        run.at_end(
+            [map] { return map->ends[0] == 1 && map->ends[1] == 1; }, "an outcome did not end once"
+        );
+    });
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(map_model)
+
+BOOST_AUTO_TEST_CASE(what_nobody_wants_is_destroyed_once) {
+    must_hold(explore_close(CloseFault::none));
+    must_fail(explore_close(CloseFault::looks_before_it_ends), "an outcome did not end once");
+    must_fail(explore_close(CloseFault::disowns_what_is_taken), "an outcome did not end once");
+    must_fail(explore_close(CloseFault::both_may_destroy), "an outcome did not end once");
+}
 
 BOOST_AUTO_TEST_CASE(a_consumer_that_sleeps_is_woken) {
     must_hold(explore_wait(WaitFault::none));

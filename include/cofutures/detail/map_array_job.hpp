@@ -29,7 +29,6 @@ public:
           cells_(std::allocator<Cell>().allocate(size), {size}) {
         prefer_huge_pages(cells_.get(), size * sizeof(Cell));
     }
-    ~ArrayMapJob() override { destroy_unwanted(); }
 
     // --- the consumer's --------------------------------------------------------------------------
 
@@ -44,12 +43,15 @@ public:
     }
     [[nodiscard]] Cell& cell(std::size_t item) noexcept { return cells_.get()[item]; }
 
-    /// Nobody wants the outcomes of these items any more. Those that are still to come are
-    /// destroyed with the map, which the calls that run keep.
+    /// Nobody wants the outcomes of these items, the last ones, any more.
     void drop(std::size_t first, std::size_t past) noexcept {
-        first_unwanted_ = first;
-        end_unwanted_ = past;
-        destroy_unwanted();
+        if (first == past) {
+            return;
+        }
+        want_none_from(first);
+        for (std::size_t item = first; item != past; ++item) {
+            cell(item).destroy_outcome(disown(item));
+        }
     }
 
     void stop() noexcept override {
@@ -71,7 +73,7 @@ protected:
             if (halted()) {
                 discard(item);
             } else {
-                end(item, call_(cell(item)));
+                finish(item, call_(cell(item)));
             }
         }
     }
@@ -94,26 +96,18 @@ private:
         }
     };
 
+    void finish(std::size_t item, MapPhase outcome) noexcept {
+        if (!end(item, outcome)) {
+            cell(item).destroy_outcome(disown(item));
+        }
+    }
     void discard(std::size_t item) noexcept {
         cell(item).destroy_arguments();
-        end(item, halt_error() ? cell(item).store_error(halt_error()) : MapPhase::cancelled);
-    }
-
-    void destroy_unwanted() noexcept {
-        for (std::size_t item = first_unwanted_; item != end_unwanted_; ++item) {
-            const MapPhase outcome = phase(item).load(std::memory_order_acquire);
-            if (has_ended(outcome)) {
-                cell(item).destroy_outcome(outcome);
-                phase(item).store(MapPhase::free, std::memory_order_relaxed);
-            }
-        }
+        finish(item, halt_error() ? cell(item).store_error(halt_error()) : MapPhase::cancelled);
     }
 
     MapCall<Value, Fn, Args...> call_;
     const std::unique_ptr<Cell, Deallocate> cells_;  // what they hold is destroyed by then
-    // The consumer's, and then the destructor's.
-    std::size_t first_unwanted_ = 0;
-    std::size_t end_unwanted_ = 0;
 };
 
 }  // namespace cofutures::detail

@@ -18,7 +18,8 @@ namespace cofutures::detail {
 ///
 /// An item is ended by a store of its phase. The consumer says which item it sleeps for, passes the
 /// heavy side of a fence, and looks at the phase once more; who ends an item passes the light side
-/// after the store and then looks which item is awaited. One of them sees the other.
+/// after the store and then looks which item is awaited. One of them sees the other. So it is when
+/// the consumer says that it wants no more: who ends an item later destroys its outcome.
 class COFUTURES_EXPORT NumberedMapJob : public MapJob {
 public:
     /// The consumer waits until an item has ended; false if the deadline came first.
@@ -40,13 +41,30 @@ protected:
     /// The item that the consumer has waited for last; changes only while it is awake.
     [[nodiscard]] std::size_t wanted() const noexcept { return wanted_; }
 
-    /// Ends an item whose outcome is stored: from now on it is the consumer's.
-    void end(std::size_t item, MapPhase outcome) noexcept {
+    /// Ends an item whose outcome is stored: from now on it is the consumer's. False if that does
+    /// not want it: then the caller disowns it.
+    [[nodiscard]] bool end(std::size_t item, MapPhase outcome) noexcept {
         phase(item).store(outcome, std::memory_order_release);
         fence_.light();
-        if (awaited_.load(std::memory_order_relaxed) == item) {
+        const std::size_t awaited = awaited_.load(std::memory_order_acquire);
+        if (awaited == item) {
             wake();
         }
+        return awaited != no_more || item < first_unwanted_;
+    }
+
+    /// The consumer, which has taken the items before, wants none from this one on. It disowns
+    /// those that have ended.
+    void want_none_from(std::size_t item) noexcept {
+        first_unwanted_ = item;
+        awaited_.store(no_more, std::memory_order_release);
+        fence_.heavy();
+    }
+    /// Takes the outcome that the caller is to destroy, if there is one and nobody has taken it.
+    [[nodiscard]] MapPhase disown(std::size_t item) noexcept {
+        return has_ended(phase(item).load(std::memory_order_relaxed))
+                   ? phase(item).exchange(MapPhase::free, std::memory_order_acq_rel)
+                   : MapPhase::free;
     }
 
     [[nodiscard]] bool has_outcome() const noexcept final {
@@ -55,13 +73,15 @@ protected:
 
 private:
     static constexpr std::size_t nobody = std::numeric_limits<std::size_t>::max();
+    static constexpr std::size_t no_more = nobody - 1;
 
     bool wait(std::size_t item, const Deadline& deadline);
 
     const AsymmetricFence fence_;
     const std::unique_ptr<std::atomic<MapPhase>[]> phases_;
     std::size_t wanted_ = 0;
-    std::atomic<std::size_t> awaited_{nobody};  // the item that the consumer sleeps for
+    std::size_t first_unwanted_ = 0;            // to be looked at if no more are wanted
+    std::atomic<std::size_t> awaited_{nobody};  // what the consumer sleeps for
 };
 
 }  // namespace cofutures::detail

@@ -16,8 +16,8 @@ namespace cofutures::detail {
 /// Where an item of a map is in its life.
 enum class MapPhase : std::uint8_t {
     pending,    ///< to be run, or running
-    awaited,    ///< the same, and the consumer sleeps until it is done
-    dropped,    ///< the same, and nobody wants the outcome: who ends it destroys that
+    awaited,    ///< the same, linked, and the consumer sleeps until it is done
+    dropped,    ///< the same, linked, and nobody wants the outcome: who ends it destroys that
     returned,   ///< holds a value
     raised,     ///< holds an exception
     cancelled,  ///< holds nothing, and will not be run

@@ -107,9 +107,11 @@ std::unique_ptr<MapSource<Value>> start_local_map(
     MapPlan plan
 ) {
     const MapDrainers::Config config{.lazy = plan.limit != MapPlan::unlimited, .grain = plan.batch};
-    if constexpr ((std::ranges::sized_range<Ranges> && ...)) {
+    // Of an input that can be read once only the size is not known once reading has begun.
+    if constexpr (((std::ranges::sized_range<Ranges> && std::ranges::forward_range<Ranges>)&&...)) {
+        constexpr std::size_t largest_array = std::size_t{1} << 24;
         const std::optional<std::size_t> size = inputs->size();
-        if (plan.ordered && plan.limit == MapPlan::unlimited && size) {
+        if (plan.ordered && plan.limit == MapPlan::unlimited && size && *size <= largest_array) {
             using Job = ArrayMapJob<Value, std::decay_t<Fn>, std::ranges::range_value_t<Ranges>...>;
             auto job = std::make_shared<Job>(std::move(sink), *size, config, std::forward<Fn>(fn));
             auto source = std::make_unique<ArrayMapSource<Value, Job>>(plan.deadline);

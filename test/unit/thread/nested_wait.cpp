@@ -21,6 +21,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,21 @@ BOOST_AUTO_TEST_CASE(the_awaited_task_runs_in_place_and_no_other_does) {
     });
     outer.result(generous).result(generous);
     BOOST_TEST(order == (std::vector<std::string>{"awaited", "outer", "bystander"}));
+}
+
+BOOST_AUTO_TEST_CASE(a_task_that_runs_in_place_may_let_go_of_its_last_handle) {
+    ThreadPoolExecutor pool(1);
+    bool ran = false;
+    auto outer = pool.submit([&] {
+        std::optional<Future<void>> inner;
+        inner = pool.submit([&] {
+            inner.reset();
+            ran = true;
+        });
+        inner->wait();
+    });
+    outer.result();
+    BOOST_TEST(ran);
 }
 
 BOOST_AUTO_TEST_CASE(a_recursion_of_waits_ends_on_one_thread) {
