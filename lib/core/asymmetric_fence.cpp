@@ -3,7 +3,7 @@
 #include "core/fork_count.hpp"
 
 #include <atomic>
-#include <limits>
+#include <cstdint>
 
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
@@ -20,18 +20,16 @@ bool membarrier(int command) noexcept {
 
 // A process has to say once that it will ask for it; one that was forked has not.
 bool is_granted() noexcept {
-    struct Answer {
-        unsigned forks;
-        bool granted;
-    };
-    static constinit std::atomic<Answer> last{Answer{std::numeric_limits<unsigned>::max(), false}};
-    Answer answer = last.load(std::memory_order_relaxed);
-    if (const unsigned forks = forks_so_far.load(std::memory_order_relaxed);
-        answer.forks != forks) {
-        answer = {forks, membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)};
+    // The number of forks, and whether it was granted after so many; neither known at first.
+    static constinit std::atomic<std::uint64_t> last{~std::uint64_t{0}};
+    const std::uint64_t forks = forks_so_far.load(std::memory_order_relaxed);
+    std::uint64_t answer = last.load(std::memory_order_relaxed);
+    if (answer / 2 != forks) {
+        const bool granted = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+        answer = 2 * forks + (granted ? 1 : 0);
         last.store(answer, std::memory_order_relaxed);
     }
-    return answer.granted;
+    return answer % 2 == 1;
 }
 
 }  // namespace
