@@ -26,11 +26,8 @@ using cofutures::test::Observed;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
-namespace {
-
-int twice(int value) {
-    return 2 * value;
-}
+// Not without a name: clang warns of a comparison that is there for a concept only.
+namespace inputs {
 
 /// 0, 1, 2, ..., which can be read again, says how long it is, and may be shorter or throw.
 struct Said {
@@ -57,9 +54,7 @@ struct Said {
             ++*this;
             return before;
         }
-        friend bool operator==(const iterator& left, const iterator& right) {
-            return left.value_ == right.value_;
-        }
+        friend bool operator==(const iterator&, const iterator&) = default;
         friend bool operator==(const iterator& position, std::default_sentinel_t) {
             return position.value_ == position.range_->end_at;
         }
@@ -115,6 +110,17 @@ struct Queue {
     [[nodiscard]] std::size_t size() const { return left; }
 };
 static_assert(std::ranges::input_range<Queue> && std::ranges::sized_range<Queue>);
+
+}  // namespace inputs
+
+using inputs::Queue;
+using inputs::Said;
+
+namespace {
+
+int twice(int value) {
+    return 2 * value;
+}
 
 }  // namespace
 
