@@ -27,6 +27,11 @@ constexpr std::ptrdiff_t deep_stack_bytes = 1024 * 1024;
 
 thread_local constinit const char* stack_base = nullptr;
 
+// Not the address of a variable: an address sanitizer may keep that elsewhere.
+const char* stack_position() noexcept {
+    return static_cast<const char*>(__builtin_frame_address(0));
+}
+
 }  // namespace
 
 /// Finds out whether a future could never end if the calling worker waited for it. Under
@@ -329,8 +334,7 @@ private:
 
 WorkerContext::WorkerContext(TaskPool& pool, std::string name, WorkerContext* stands_in_for)
     : pool_(pool), account_(pool.account()), name_(std::move(name)), stands_in_for_(stands_in_for) {
-    const char here = 0;
-    stack_base = &here;  // NOLINT: an address to measure from, never looked at
+    stack_base = stack_position();
     const std::lock_guard lock(graph_mutex);
     WaitGraph::add(*this);
     current_ = this;
@@ -410,8 +414,7 @@ void unlock_wait_graph() noexcept {
 }
 
 bool WorkerContext::is_deep() const noexcept {
-    const char here = 0;
-    return std::abs(stack_base - &here) > deep_stack_bytes;
+    return std::abs(stack_base - stack_position()) > deep_stack_bytes;
 }
 
 TaskPool::~TaskPool() {
