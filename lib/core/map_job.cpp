@@ -1,4 +1,5 @@
 #include <cofutures/detail/map_job.hpp>
+#include <cofutures/detail/map_linked_job.hpp>
 #include <cofutures/detail/map_numbered_job.hpp>
 
 #include <cofutures/error.hpp>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cofutures/task_options.hpp>
 #include <cofutures/detail/state_base.hpp>
 
 #include <cstddef>
@@ -52,6 +53,12 @@ private:
     detail::StateBase* first_ = nullptr;
     detail::StateBase* last_ = nullptr;
 };
+
+/// The priority that a task was submitted with.
+inline int priority_of(const detail::StateBase& task) noexcept {
+    const TaskOptions* const options = task.options();
+    return options == nullptr ? 0 : options->priority;
+}
 
 /// Tasks by priority, the highest first, and in the order pushed within one.
 ///

@@ -160,7 +160,7 @@ private:
     void prepare(const TaskOptions* options);
     void take(std::unique_lock<std::mutex>& lock, detail::StatePtr task);
     void announce(std::unique_lock<std::mutex>& lock, detail::StatePtr task);
-    Call push(detail::StatePtr task, int priority);
+    Call push(detail::StatePtr task);
 
     // Local queues.
     bool push_locally(detail::StatePtr& task) noexcept;

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <cofutures/detail/huge_pages.hpp>
 #include <cofutures/detail/map_call.hpp>
 #include <cofutures/detail/map_drainers.hpp>
+#include <cofutures/detail/map_memory.hpp>
 #include <cofutures/detail/map_numbered_job.hpp>
 
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <tuple>
@@ -26,9 +25,7 @@ public:
         : NumberedMapJob(std::move(sink), size),
           MapDrainers(this->sink(), config),
           call_(std::forward<F>(fn)),
-          cells_(std::allocator<Cell>().allocate(size), {size}) {
-        prefer_huge_pages(cells_.get(), size * sizeof(Cell));
-    }
+          cells_(size) {}
 
     // --- the consumer's --------------------------------------------------------------------------
 
@@ -89,13 +86,6 @@ protected:
     }
 
 private:
-    struct Deallocate {
-        std::size_t size;
-        void operator()(Cell* cells) const noexcept {
-            std::allocator<Cell>().deallocate(cells, size);
-        }
-    };
-
     void finish(std::size_t item, MapPhase outcome) noexcept {
         if (!end(item, outcome)) {
             cell(item).destroy_outcome(disown(item));
@@ -107,7 +97,7 @@ private:
     }
 
     MapCall<Value, Fn, Args...> call_;
-    const std::unique_ptr<Cell, Deallocate> cells_;  // what they hold is destroyed by then
+    const MapMemory<Cell> cells_;  // what they hold is destroyed by then
 };
 
 }  // namespace cofutures::detail

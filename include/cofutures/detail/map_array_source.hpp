@@ -2,7 +2,6 @@
 
 #include <cofutures/error.hpp>
 #include <cofutures/detail/deadline.hpp>
-#include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/map_grain.hpp>
 #include <cofutures/detail/map_input.hpp>
 #include <cofutures/detail/map_slot.hpp>
@@ -101,8 +100,7 @@ private:
         return made;
     }
 
-    // Not side by side: g++ 12 would load both at once, which has to wait for the store of the
-    // first.
+    // Away from end_: two neighbours may be loaded at once, which waits for the store of either.
     std::size_t item_ = 0;      // the next to be given out
     std::shared_ptr<Job> job_;  // null when closed
     std::size_t end_ = 0;

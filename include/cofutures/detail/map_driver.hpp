@@ -5,7 +5,7 @@
 #include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/map_grain.hpp>
 #include <cofutures/detail/map_input.hpp>
-#include <cofutures/detail/map_job.hpp>
+#include <cofutures/detail/map_slot.hpp>
 #include <cofutures/detail/map_source.hpp>
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 
 #include <cofutures/detail/map_call.hpp>
 #include <cofutures/detail/map_drainers.hpp>
-#include <cofutures/detail/map_job.hpp>
+#include <cofutures/detail/map_linked_job.hpp>
 
 #include <cstddef>
 #include <exception>

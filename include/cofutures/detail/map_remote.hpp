@@ -2,7 +2,7 @@
 
 #include <cofutures/codec.hpp>
 #include <cofutures/detail/map_failure.hpp>
-#include <cofutures/detail/map_job.hpp>
+#include <cofutures/detail/map_linked_job.hpp>
 #include <cofutures/detail/remote_call.hpp>
 #include <cofutures/detail/remote_task.hpp>
 #include <cofutures/detail/state.hpp>

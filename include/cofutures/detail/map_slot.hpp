@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cofutures/detail/huge_pages.hpp>
+#include <cofutures/detail/map_memory.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -173,8 +173,7 @@ public:
     /// Makes room for so many in one piece.
     void reserve(std::size_t count) {
         if (count != 0) {
-            blocks_.push_back({Memory(std::allocator<Slot>().allocate(count), {count})});
-            prefer_huge_pages(blocks_.back().slots.get(), count * sizeof(Slot));
+            blocks_.push_back({MapMemory<Slot>(count)});
         }
     }
 
@@ -185,7 +184,8 @@ public:
         }
         if (blocks_.empty()) {
             reserve(first_size);
-        } else if (const std::size_t size = blocks_.back().size(); size == blocks_.back().used) {
+        } else if (const std::size_t size = blocks_.back().slots.size();
+                   size == blocks_.back().used) {
             reserve(std::min(2 * size, largest_size));
         }
         Block& block = blocks_.back();
@@ -211,20 +211,10 @@ private:
     static constexpr std::size_t first_size = 16;
     static constexpr std::size_t largest_size = 4096;
 
-    struct Deallocate {
-        std::size_t size;
-        void operator()(Slot* slots) const noexcept {
-            std::allocator<Slot>().deallocate(slots, size);
-        }
-    };
-    using Memory = std::unique_ptr<Slot, Deallocate>;
-
     // Memory for some slots, of which the first `used` are there.
     struct Block {
-        Memory slots;
+        MapMemory<Slot> slots;
         std::size_t used = 0;
-
-        [[nodiscard]] std::size_t size() const noexcept { return slots.get_deleter().size; }
     };
 
     std::vector<Block> blocks_;
