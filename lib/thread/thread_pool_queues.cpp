@@ -2,7 +2,6 @@
 
 #include "thread/thread_pool.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace cofutures::thread {

@@ -154,7 +154,7 @@ BOOST_AUTO_TEST_CASE(memory_cannot_be_taken_away) {
 // As where pages are larger than what is given out.
 BOOST_AUTO_TEST_CASE(range_of_a_workers_memory_may_begin_and_end_within_a_page) {
     constexpr std::size_t size = std::size_t{4} << 20;
-    for (const std::size_t begin : {0, 100}) {
+    for (const std::size_t begin : {std::size_t{0}, std::size_t{100}}) {
         const std::size_t end = begin + size / 2 + 100;
         SharedMemory memory;
         memory.extend(size);
