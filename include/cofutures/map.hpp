@@ -68,6 +68,10 @@ public:
     /// begun
     ///                         is cancelled then, and the range is at its end.
     /// @throws CancelledError  if the executor cancelled the item; reading can go on.
+    /// @throws DeadlockError   without MapOptions::timeout, if the result could never come: it
+    /// needs
+    ///                         the task that reads, or this is a forked child of the process that
+    ///                         has the executor's threads; reading can go on.
     /// @throws BrokenExecutor  if the executor broke before the item was run; reading can go on.
     /// @throws ShutdownError   with MapOptions::buffersize, if more items were to be run after a
     ///                         shutdown; thrown after all results, and the range is at its end.

@@ -51,6 +51,13 @@ bool MapJob::look_until(Ready ready, const Deadline& deadline) {
     if (has_passed(deadline)) {
         return ready();
     }
+    if (!deadline && !sink_->is_at_home()) {
+        throw DeadlockError(
+            "the wait would never end: in a forked child there are none of the pool's threads; "
+            "make "
+            "another pool in the child and map there, or fork before the call of map()"
+        );
+    }
     if (sink_->runs_this_thread()) {
         while (!ready() && !has_passed(deadline) && help()) {
         }

@@ -29,6 +29,9 @@ public:
     /// for itself.
     [[nodiscard]] virtual bool runs_this_thread() const noexcept = 0;
 
+    /// Whether what runs the tasks is in this process: threads from before a fork are not.
+    [[nodiscard]] virtual bool is_at_home() const noexcept { return true; }
+
     /// Whether long tasks keep others from running who have no place in the executor's queue.
     [[nodiscard]] virtual bool has_other_work() const noexcept { return false; }
 

@@ -112,6 +112,40 @@ BOOST_AUTO_TEST_CASE(in_a_forked_child_a_wait_for_what_cannot_end_is_an_error) {
     BOOST_TEST(after.result(generous) == 1);
 }
 
+BOOST_AUTO_TEST_CASE(in_a_forked_child_a_map_gives_what_it_has_and_refuses_to_wait_for_more) {
+    const std::vector<int> items{0, 1};
+    const auto check = [&items](auto start) {
+        Gate begun;
+        Gate may_end;
+        ThreadPoolExecutor pool(1);
+        auto results = start(pool, [&](int item) {
+            if (item == 1) {
+                begun.open();
+                may_end.wait();
+            }
+            return item;
+        });
+        begun.wait();
+        BOOST_TEST(holds_in_child([&] {
+            if (results.next() != 0) {
+                return false;
+            }
+            try {
+                results.next();
+            } catch (const DeadlockError& error) {
+                return std::string(error.what()).find("forked child") != std::string::npos;
+            }
+            return false;
+        }));
+        may_end.open();
+        BOOST_TEST((results.next() == 0));
+        BOOST_TEST((results.next() == 1));
+    };
+    check([&](auto& pool, auto fn) { return pool.map(fn, items); });
+    check([&](auto& pool, auto fn) { return pool.map({.buffersize = 2}, fn, items); });
+    check([&](auto& pool, auto fn) { return pool.map_unordered(fn, items); });
+}
+
 BOOST_AUTO_TEST_CASE(the_destructor_in_the_child_neither_hangs_nor_crashes) {
     std::optional<ThreadPoolExecutor> pool(std::in_place, 2);
     Gate may_end;
