@@ -93,6 +93,12 @@ class ProcessPool;
 /// context does. If the context is destroyed first, futures that are pending get BrokenProcessPool,
 /// and workers are killed.
 ///
+/// **fork().** The workers stay those of the process that made the pool. In a forked child whatever
+/// is asked of it throws BrokenProcessPool, a wait for one of its calls that has not ended throws
+/// DeadlockError, cancelling a call changes nothing for the parent, and the destructor does
+/// nothing. A pool that the child makes itself works. With the caller's executor the child must not
+/// run that executor's context on, as handlers of the pool are in it.
+///
 /// **Lifetime.** The destructor waits for all that was submitted, unless it runs inside a callback,
 /// or the pool has no thread of its own.
 /// Futures outlive the pool.

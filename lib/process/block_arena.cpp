@@ -48,6 +48,9 @@ std::optional<std::uint64_t> BlockArena::put(std::span<const std::byte> bytes) {
 }
 
 void BlockArena::release(std::uint64_t place) noexcept {
+    if (!home_.is_here()) {
+        return;
+    }
     std::optional<RangeAllocator::Range> surplus;
     {
         const std::lock_guard lock(mutex_);
@@ -68,7 +71,7 @@ public:
     SharedCopy(const SharedCopy&) = delete;
     SharedCopy& operator=(const SharedCopy&) = delete;
     ~SharedCopy() {
-        if (const auto arena = arena_.lock()) {
+        if (const auto arena = arena_.lock(); arena != nullptr && arena->home_.is_here()) {
             std::ranges::fill(arena->memory_.view(place_.offset, shared_id_bytes), std::byte{});
             arena->release(place_.offset);
         }

@@ -2,6 +2,7 @@
 
 #include <cofutures/detail/codec_stream.hpp>
 
+#include "core/fork_count.hpp"
 #include "process/range_allocator.hpp"
 #include "process/shared_memory.hpp"
 
@@ -48,6 +49,7 @@ private:
     std::optional<std::uint64_t> put(std::span<const std::byte> bytes);
     void release(std::uint64_t place) noexcept;
 
+    const detail::HomeProcess home_;  // whose memory it is: a forked child gives none back
     SharedMemory memory_;
     mutable std::mutex mutex_;  // guards ranges_
     RangeAllocator ranges_{limit, kept_free};

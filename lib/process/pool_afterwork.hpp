@@ -103,7 +103,7 @@ private:
 };
 
 /// Gives an event to the state machine, under the mutex, and performs what it wants. False if the
-/// pool has given up, before or just now.
+/// pool has given up, before or just now, or belongs to another process.
 template <class Decide>
 bool ProcessPool::decide(Decide decide) noexcept {
     Afterwork afterwork(*this);
@@ -113,6 +113,9 @@ bool ProcessPool::decide(Decide decide) noexcept {
 /// The same, with what is left to do for the caller to look at.
 template <class Decide>
 bool ProcessPool::decide(Decide decide, Afterwork& afterwork) noexcept {
+    if (!home_.is_here()) {
+        return false;  // a forked child has cancelled a task, and that is its own affair
+    }
     try {
         {
             const std::lock_guard lock(mutex_);

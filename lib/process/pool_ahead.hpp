@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/fork_count.hpp"
 #include "process/process_pool.hpp"
 
 #include <memory>
@@ -18,7 +19,7 @@ public:
         return claims_->begun(number);
     }
     [[nodiscard]] bool prevent(std::uint64_t number) noexcept override {
-        return claims_->prevent(number);
+        return home_.is_here() && claims_->prevent(number);  // a forked child has no say
     }
     void cancelled(std::uint64_t task) noexcept override {
         if (const auto pool = pool_.lock()) {
@@ -27,6 +28,7 @@ public:
     }
 
 private:
+    const detail::HomeProcess home_;
     std::weak_ptr<ProcessPool> pool_;
     WorkerId worker_;
     std::shared_ptr<ClaimTable> claims_;

@@ -120,6 +120,7 @@ bool ProcessPool::runs_this_thread() const noexcept {
 // --- submitting ---------------------------------------------------------------------------------
 
 void ProcessPool::submit(detail::StatePtr task) {
+    check_process();
     const bool bounded = config_.decisions.max_queue != PoolFsmConfig::unlimited;
     // The manager must not wait for what it has to bring about itself.
     if (!bounded || (config_.on_full == OnFull::block && runs_this_thread())) {
@@ -137,6 +138,7 @@ void ProcessPool::submit(detail::StatePtr task) {
 }
 
 bool ProcessPool::try_submit(detail::StatePtr task) {
+    check_process();
     if (!has_room()) {  // before anything is encoded
         return false;
     }
@@ -146,6 +148,7 @@ bool ProcessPool::try_submit(detail::StatePtr task) {
 }
 
 Future<void> ProcessPool::submit_when_room(detail::StatePtr task) {
+    check_process();
     std::exception_ptr unencodable;
     Entry entry = prepare(std::move(task), unencodable);
     Waiting waiting;
@@ -305,6 +308,17 @@ bool ProcessPool::has_room() const {
     return fsm_.has_room();
 }
 
+// Before the mutex, which may be locked for good.
+void ProcessPool::check_process() const {
+    if (!home_.is_here()) {
+        throw BrokenProcessPool(
+            "the process pool belongs to the process that made it, and so do its workers: a forked "
+            "child must not use them; make another pool in the child, or fork before the pool is "
+            "made"
+        );
+    }
+}
+
 // Under the mutex.
 void ProcessPool::require_open() const {
     if (failure_) {
@@ -343,6 +357,7 @@ void ProcessPool::start() {
 // --- the end ------------------------------------------------------------------------------------
 
 void ProcessPool::shutdown(bool wait, bool cancel_pending) {
+    check_process();
     if (wait) {
         shutdown_until(std::nullopt, cancel_pending);
     } else {
@@ -351,6 +366,7 @@ void ProcessPool::shutdown(bool wait, bool cancel_pending) {
 }
 
 bool ProcessPool::shutdown_until(const detail::Deadline& deadline, bool cancel_pending) {
+    check_process();
     if (runs_this_thread() && !is_finished_) {
         throw DeadlockError(
             "a process pool was shut down, with waiting, on the thread that is to end it: inside a "
@@ -370,12 +386,14 @@ bool ProcessPool::shutdown_until(const detail::Deadline& deadline, bool cancel_p
 }
 
 Future<void> ProcessPool::begin_shutdown(bool cancel_pending) {
+    check_process();
     auto finished = finished_future();
     decide([&](PoolActions& actions) { fsm_.shutdown(cancel_pending, actions); });
     return finished;
 }
 
 void ProcessPool::terminate(bool force) {
+    check_process();
     decide([&](PoolActions& actions) { fsm_.terminate(force, actions); });
 }
 
@@ -405,6 +423,7 @@ void ProcessPool::end(Promise<void>& promise, std::exception_ptr error) noexcept
 // --- asking and telling -------------------------------------------------------------------------
 
 ExecutorStats ProcessPool::stats() const {
+    check_process();
     const std::lock_guard lock(mutex_);
     ExecutorStats stats = books_;
     stats.worker_deaths = fsm_.worker_deaths();
@@ -427,6 +446,7 @@ ExecutorStats ProcessPool::stats() const {
 }
 
 std::vector<pid_t> ProcessPool::worker_pids() const {
+    check_process();
     const std::lock_guard lock(mutex_);
     std::vector<pid_t> pids;
     pids.reserve(channels_.size());

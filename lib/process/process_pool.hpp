@@ -11,6 +11,7 @@
 #include <cofutures/detail/remote_task.hpp>
 #include <cofutures/detail/state_base.hpp>
 
+#include "core/fork_count.hpp"
 #include "core/task_place.hpp"
 #include "process/pool_fsm.hpp"
 #include "process/timer_queue.hpp"
@@ -104,6 +105,11 @@ public:
     /// Whether the calling thread is the manager, or may be: then it must not wait for it.
     [[nodiscard]] bool runs_this_thread() const noexcept override;
 
+    /// Whether this is the process that made the pool, and not a fork of it: that has neither the
+    /// manager nor a claim on the workers. Any other use of the pool there throws
+    /// BrokenProcessPool.
+    [[nodiscard]] bool is_at_home() const noexcept override { return home_.is_here(); }
+
     [[nodiscard]] bool has_own_thread() const noexcept { return io_.has_value(); }
 
     [[nodiscard]] bool is_remote() const noexcept override { return true; }
@@ -156,6 +162,7 @@ private:
         explicit ManagerPlace(const ProcessPool& pool) noexcept : pool_(pool) {}
         [[nodiscard]] std::size_t most_workers() const noexcept override { return 1; }
         [[nodiscard]] bool runs_in_place() const noexcept override { return false; }
+        [[nodiscard]] bool is_at_home() const noexcept override { return pool_.is_at_home(); }
         [[nodiscard]] bool needs_this_thread() const noexcept override {
             return !pool_.has_own_thread() && pool_.runs_this_thread();
         }
@@ -175,6 +182,7 @@ private:
     void fail_unencodable(const Entry& entry, std::exception_ptr error);
     [[nodiscard]] bool has_room() const;
     void require_open() const;
+    void check_process() const;
     void make_executor();
     /// A strand must not outlive the caller's context.
     void let_executor_go() noexcept;
@@ -254,6 +262,7 @@ private:
     // manager's.
     std::vector<std::shared_ptr<WorkerChannel>> to_flush_late_;
 
+    const detail::HomeProcess home_;
     const Config config_;
     std::optional<boost::asio::io_context> io_;  // none with the caller's executor
     // io_'s, or the strand while there is one. Written under mutex_.

@@ -106,6 +106,11 @@ ProcessPoolExecutor::ProcessPoolExecutor(
       )) {}
 
 ProcessPoolExecutor::~ProcessPoolExecutor() {
+    if (!pool_->is_at_home()) {
+        // A forked child: the workers are the parent's, and so is what the manager was about to do.
+        static_cast<void>(new std::shared_ptr<process::ProcessPool>(std::move(pool_)));
+        return;
+    }
     // Inside a callback it cannot wait: the manager ends by itself then.
     pool_->shutdown(pool_->has_own_thread() && !pool_->runs_this_thread(), false);
 }
