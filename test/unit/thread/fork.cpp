@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE(in_a_forked_child_a_wait_for_what_cannot_end_is_an_error) {
 
 BOOST_AUTO_TEST_CASE(in_a_forked_child_a_map_gives_what_it_has_and_refuses_to_wait_for_more) {
     const std::vector<int> items{0, 1};
-    const auto check = [&items](auto start) {
+    const auto check = [](auto start) {
         Gate begun;
         Gate may_end;
         ThreadPoolExecutor pool(1);
