@@ -3,6 +3,7 @@
 #define BOOST_TEST_MODULE test_thread_pool
 #include <boost/test/unit_test.hpp>
 
+#include "support/forked_child.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 
@@ -18,7 +19,6 @@
 #include <vector>
 
 #include <sched.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 // After CPython's test_thread_pool.py, class ThreadPoolExecutorTest.
@@ -78,15 +78,10 @@ bool falls_asleep(pid_t thread) {
 // Forks a child that does nothing but use a pool of its own; says whether it ended well and in
 // time.
 bool fork_a_process() {
-    const pid_t child = fork();
-    if (child == 0) {
-        alarm(30);
+    return cofutures::test::holds_in_child([] {
         ThreadPoolExecutor pool(1);
-        _exit(pool.submit([] { return 0; }).result());
-    }
-    int status = -1;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        return pool.submit([] { return 0; }).result() == 0;
+    });
 }
 
 }  // namespace

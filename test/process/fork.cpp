@@ -4,15 +4,12 @@
 #define BOOST_TEST_MODULE process_pool_fork
 #define BOOST_TEST_NO_MAIN
 #include "process/pool_test.hpp"
+#include "support/forked_child.hpp"
 #include "support/leak_check.hpp"
 
 #include <chrono>
-#include <memory>
 #include <optional>
-#include <string>
 #include <vector>
-
-#include <sys/wait.h>
 
 // A process that has a pool forks, by itself: the workers stay the parent's.
 
@@ -41,49 +38,6 @@ long sum(const std::vector<long>& values) {
         total += value;
     }
     return total;
-}
-
-/// A forked process that does something.
-class Child {
-public:
-    template <class Check>
-    explicit Child(Check check) : pid_(::fork()) {
-        if (pid_ == 0) {
-            ::alarm(30);
-            bool good = false;
-            try {
-                good = check();
-            } catch (...) {
-                good = false;
-            }
-            ::_exit(good ? 0 : 1);
-        }
-    }
-
-    /// Whether what it did returned true, in time and without a crash.
-    [[nodiscard]] bool holds() const {
-        int status = -1;
-        ::waitpid(pid_, &status, 0);
-        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    }
-
-private:
-    pid_t pid_;
-};
-
-template <class Check>
-bool holds_in_child(Check check) {
-    return Child(check).holds();
-}
-
-template <class E, class Call>
-bool is_refused(Call call) {
-    try {
-        call();
-    } catch (const E& error) {
-        return std::string(error.what()).find("forked child") != std::string::npos;
-    }
-    return false;
 }
 
 }  // namespace
@@ -176,7 +130,7 @@ BOOST_AUTO_TEST_CASE(a_child_that_lives_on_does_not_keep_the_parents_workers) {
     ProcessPoolExecutor pool(1);
     BOOST_TEST(pool.submit(twice, 1).result(generous) == 2);
     const GateName name = gate.name();
-    const Child child([&] {
+    const ForkedChild child([&] {
         pass(name);
         return true;
     });

@@ -5,81 +5,57 @@
 
 #include <cofutures/error.hpp>
 
+#include "support/forked_child.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <optional>
-#include <string>
 #include <thread>
 #include <vector>
-
-#include <sys/types.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 using namespace cofutures;
 using namespace std::chrono_literals;
 using cofutures::test::Gate;
 using cofutures::test::generous;
+using cofutures::test::holds_in_child;
+using cofutures::test::is_refused;
 using cofutures::test::LeakCheck;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
-
-namespace {
-
-// Runs `check` in a forked child; says whether it returned true, in time and without a crash.
-template <class Check>
-bool holds_in_child(Check check) {
-    const pid_t child = fork();
-    if (child == 0) {
-        alarm(30);
-        bool good = false;
-        try {
-            good = check();
-        } catch (...) {
-            good = false;
-        }
-        _exit(good ? 0 : 1);
-    }
-    int status = -1;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-template <class Call>
-bool is_refused(Call call) {
-    try {
-        call();
-    } catch (const BrokenThreadPool& error) {
-        return std::string(error.what()).find("forked child") != std::string::npos;
-    }
-    return false;
-}
-
-}  // namespace
 
 BOOST_AUTO_TEST_SUITE(thread_pool_fork)
 
 BOOST_AUTO_TEST_CASE(in_a_forked_child_every_use_is_an_error) {
     ThreadPoolExecutor pool(2);
     pool.submit([] {}).result();
-    BOOST_TEST(holds_in_child([&] { return is_refused([&] { pool.submit([] {}); }); }));
-    BOOST_TEST(holds_in_child([&] { return is_refused([&] { pool.try_submit([] {}); }); }));
-    BOOST_TEST(holds_in_child([&] { return is_refused([&] { pool.shutdown(); }); }));
-    BOOST_TEST(holds_in_child([&] { return is_refused([&] { pool.shutdown(false); }); }));
-    BOOST_TEST(holds_in_child([&] { return is_refused([&] { pool.shutdown_for(1s); }); }));
     BOOST_TEST(holds_in_child([&] {
-        return is_refused([&] { static_cast<void>(pool.get_executor()); });
+        return is_refused<BrokenThreadPool>([&] { pool.submit([] {}); });
     }));
     BOOST_TEST(holds_in_child([&] {
-        return is_refused([&] {
+        return is_refused<BrokenThreadPool>([&] { pool.try_submit([] {}); });
+    }));
+    BOOST_TEST(holds_in_child([&] { return is_refused<BrokenThreadPool>([&] { pool.shutdown(); }); }
+    ));
+    BOOST_TEST(holds_in_child([&] {
+        return is_refused<BrokenThreadPool>([&] { pool.shutdown(false); });
+    }));
+    BOOST_TEST(holds_in_child([&] {
+        return is_refused<BrokenThreadPool>([&] { pool.shutdown_for(1s); });
+    }));
+    BOOST_TEST(holds_in_child([&] {
+        return is_refused<BrokenThreadPool>([&] { static_cast<void>(pool.get_executor()); });
+    }));
+    BOOST_TEST(holds_in_child([&] {
+        return is_refused<BrokenThreadPool>([&] {
             const std::vector<int> items{1, 2, 3};
             static_cast<void>(pool.map([](int i) { return i; }, items));
         });
     }));
-    BOOST_TEST(holds_in_child([&] { return is_refused([&] { static_cast<void>(pool.stats()); }); })
-    );
+    BOOST_TEST(holds_in_child([&] {
+        return is_refused<BrokenThreadPool>([&] { static_cast<void>(pool.stats()); });
+    }));
     BOOST_TEST(pool.submit([] { return 3; }).result() == 3);
 }
 
@@ -95,14 +71,7 @@ BOOST_AUTO_TEST_CASE(in_a_forked_child_a_wait_for_what_cannot_end_is_an_error) {
     const auto after = queued.then([] { return 1; });
     begun.wait();
     const auto never_ends = [](const auto& future) {
-        return holds_in_child([&] {
-            try {
-                future.result();
-            } catch (const DeadlockError& error) {
-                return std::string(error.what()).find("forked child") != std::string::npos;
-            }
-            return false;
-        });
+        return holds_in_child([&] { return is_refused<DeadlockError>([&] { future.result(); }); });
     };
     BOOST_TEST(never_ends(running));
     BOOST_TEST(never_ends(queued));
@@ -127,15 +96,7 @@ BOOST_AUTO_TEST_CASE(in_a_forked_child_a_map_gives_what_it_has_and_refuses_to_wa
         });
         begun.wait();
         BOOST_TEST(holds_in_child([&] {
-            if (results.next() != 0) {
-                return false;
-            }
-            try {
-                results.next();
-            } catch (const DeadlockError& error) {
-                return std::string(error.what()).find("forked child") != std::string::npos;
-            }
-            return false;
+            return results.next() == 0 && is_refused<DeadlockError>([&] { results.next(); });
         }));
         may_end.open();
         BOOST_TEST((results.next() == 0));
@@ -182,7 +143,7 @@ BOOST_AUTO_TEST_CASE(forks_while_the_pool_is_busy_all_come_out_well) {
     for (int i = 0; i < 50; ++i) {
         BOOST_TEST(holds_in_child([&] {
             ThreadPoolExecutor own(1);
-            return is_refused([&] { pool.submit([] {}); }) &&
+            return is_refused<BrokenThreadPool>([&] { pool.submit([] {}); }) &&
                    own.submit([] { return true; }).result();
         }));
     }
