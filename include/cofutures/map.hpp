@@ -49,8 +49,7 @@ struct MapOptions {
 ///                 reference.
 /// @thread_safety  Distinct objects: safe. Shared objects: unsafe.
 /// @python         the iterator that Executor.map() returns, as of Python 3.16. Difference:
-/// dropping it
-///                 cancels what has not begun even if nothing was read from it.
+///                 dropping it cancels what has not begun even if nothing was read from it.
 template <class T>
 class MapRange {
 public:
@@ -65,13 +64,11 @@ public:
     ///
     /// @returns Nothing at the end, and ever after.
     /// @throws TimeoutError    if it is not there and MapOptions::timeout has passed. What has not
-    /// begun
-    ///                         is cancelled then, and the range is at its end.
+    ///                         begun is cancelled then, and the range is at its end.
     /// @throws CancelledError  if the executor cancelled the item; reading can go on.
-    /// @throws DeadlockError   without MapOptions::timeout, if the result could never come: it
-    /// needs
-    ///                         the task that reads, or this is a forked child of the process that
-    ///                         has the executor's threads; reading can go on.
+    /// @throws DeadlockError   without MapOptions::timeout, if the result can never come: it needs
+    ///                         the task that reads, or this is a forked child of the process with
+    ///                         the executor's threads. Reading can go on.
     /// @throws BrokenExecutor  if the executor broke before the item was run; reading can go on.
     /// @throws ShutdownError   with MapOptions::buffersize, if more items were to be run after a
     ///                         shutdown; thrown after all results, and the range is at its end.

@@ -53,9 +53,8 @@ bool MapJob::look_until(Ready ready, const Deadline& deadline) {
     }
     if (!deadline && !sink_->is_at_home()) {
         throw DeadlockError(
-            "the wait would never end: in a forked child there are none of the pool's threads; "
-            "make "
-            "another pool in the child and map there, or fork before the call of map()"
+            "the wait would never end: in a forked child there is nobody to run the items; make "
+            "another executor in the child and map with that, or fork before the call of map()"
         );
     }
     if (sink_->runs_this_thread()) {

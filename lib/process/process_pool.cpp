@@ -357,10 +357,10 @@ void ProcessPool::start() {
 // --- the end ------------------------------------------------------------------------------------
 
 void ProcessPool::shutdown(bool wait, bool cancel_pending) {
-    check_process();
     if (wait) {
         shutdown_until(std::nullopt, cancel_pending);
     } else {
+        check_process();
         decide([&](PoolActions& actions) { fsm_.shutdown(cancel_pending, actions); });
     }
 }
