@@ -95,11 +95,10 @@ public:
     /// in grains, and each result is there as soon as its own call has returned. To worker
     /// processes items travel in chunks.
     ///
-    /// @param fn      One copy is called by several threads at once, as const, with rvalues; wrap
-    /// what
-    ///                shall stay a reference in std::ref. A callable whose first parameter is a
-    ///                std::stop_token gets one, which the range's end asks to stop. A process pool
-    ///                sends what submit() can send.
+    /// @param fn      One copy is called by several threads at once, as const, with rvalues; what
+    ///                shall stay a reference is to be wrapped in std::ref. A callable whose first
+    ///                parameter is a std::stop_token gets one, which the range's end asks to stop.
+    ///                A process pool sends what submit() can send.
     /// @param ranges  Input ranges.
     /// @throws ShutdownError       after shutdown().
     /// @throws BrokenExecutor      if the executor broke.

@@ -4,6 +4,7 @@
 #include <cofutures/future.hpp>
 #include <cofutures/observer.hpp>
 #include <cofutures/on_full.hpp>
+#include <cofutures/detail/cache_line.hpp>
 #include <cofutures/detail/deadline.hpp>
 #include <cofutures/detail/map_sink.hpp>
 #include <cofutures/detail/state_base.hpp>
@@ -264,7 +265,7 @@ private:
     std::atomic<bool> local_tasks_{false};  // some local queue has tasks, or had
 
     // What a searching drainer looks at; on a line of its own, away from what producers write.
-    alignas(64) std::atomic<bool> queue_filled_{false};
+    alignas(detail::cache_line) std::atomic<bool> queue_filled_{false};
     std::atomic<bool> shared_with_asio_{false};  // handlers of others want their turn
 };
 

@@ -36,25 +36,56 @@ void count(const char* name, std::size_t operations, Work work) {
 
 constexpr std::size_t many = 5'000;
 
-/// The pool's one thread is held until all calls are in its queue, so that nobody searches for
+/// A pool whose one thread is held until all calls are in its queue, so that nobody searches for
 /// work meanwhile: how long that takes would depend on the scheduler.
+class HeldPool {
+public:
+    HeldPool() {
+        std::promise<void> begun;
+        pool_.submit([&] {
+            begun.set_value();
+            open_.get_future().wait();
+        });
+        begun.get_future().wait();
+    }
+
+    ThreadPoolExecutor* operator->() noexcept { return &pool_; }
+
+    /// Has all run that it was given.
+    void finish() {
+        open_.set_value();
+        pool_.shutdown();
+    }
+
+private:
+    std::promise<void> open_;
+    ThreadPoolExecutor pool_{1};
+};
+
 std::vector<Future<int>> submit_and_run() {
-    ThreadPoolExecutor pool(1);
-    std::promise<void> open;
-    std::promise<void> begun;
-    pool.submit([&] {
-        begun.set_value();
-        open.get_future().wait();
-    });
-    begun.get_future().wait();
+    HeldPool pool;
     std::vector<Future<int>> futures;
     futures.reserve(many);
     for (std::size_t i = 0; i < many; ++i) {
-        futures.push_back(pool.submit([] { return 1; }));
+        futures.push_back(pool->submit([] { return 1; }));
     }
-    open.set_value();
-    pool.shutdown();
+    pool.finish();
     return futures;
+}
+
+/// Items that cost next to nothing; taken so many at a time, as else a clock would say how many.
+void map_and_read() {
+    HeldPool pool;
+    const std::vector<int> items(many, 1);
+    auto results = pool->map(
+        {.chunksize = 250}, [](int item) { return item + 1; }, items
+    );
+    pool.finish();
+    for (const int result : results) {
+        if (result != 2) {
+            std::puts("a wrong result");
+        }
+    }
 }
 
 void round_trips_on_one_thread() {
@@ -121,6 +152,8 @@ int main() {
     count("submit_and_run", many, [] { submit_and_run(); });
     count("round_trip_on_one_thread", many, [] { round_trips_on_one_thread(); });
     count("then", many, [] { chains(); });
+
+    count("map", many, [] { map_and_read(); });
 
     const auto futures = submit_and_run();
     count("result", many, [&] {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cofutures/detail/cache_line.hpp>
 #include <cofutures/detail/map_call.hpp>
 #include <cofutures/detail/map_drainers.hpp>
 #include <cofutures/detail/map_memory.hpp>
@@ -39,6 +40,10 @@ public:
         return phase(item).load(std::memory_order_relaxed);
     }
     [[nodiscard]] Cell& cell(std::size_t item) noexcept { return cells_.get()[item]; }
+    /// Where the first one's value is or will be; the others follow, a cell apart.
+    [[nodiscard]] std::byte* values() noexcept {
+        return reinterpret_cast<std::byte*>(std::addressof(cells_.get()->value));
+    }
 
     /// Nobody wants the outcomes of these items, the last ones, any more.
     void drop(std::size_t first, std::size_t past) noexcept {
@@ -66,7 +71,8 @@ protected:
     }
 
     void run(const MapItems& items) noexcept override {
-        for (std::size_t item = items.first; item != items.first + items.count; ++item) {
+        const std::size_t past = items.first + items.count;
+        for (std::size_t item = items.first; item != past; ++item) {
             if (halted()) {
                 discard(item);
             } else {
@@ -96,7 +102,8 @@ private:
         finish(item, halt_error() ? cell(item).store_error(halt_error()) : MapPhase::cancelled);
     }
 
-    MapCall<Value, Fn, Args...> call_;
+    // Looked at for each item: away from what MapDrainers changes.
+    alignas(cache_line) MapCall<Value, Fn, Args...> call_;
     const MapMemory<Cell> cells_;  // what they hold is destroyed by then
 };
 

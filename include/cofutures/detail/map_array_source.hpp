@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cofutures/error.hpp>
+#include <cofutures/detail/cache_line.hpp>
 #include <cofutures/detail/deadline.hpp>
 #include <cofutures/detail/map_grain.hpp>
 #include <cofutures/detail/map_input.hpp>
@@ -17,9 +18,10 @@
 namespace cofutures::detail {
 
 /// The consumer's half of an ArrayMapJob: gives out what became of the items. The range's alone;
-/// not thread-safe.
+/// not thread-safe. What it counts for each item lies away from the job, which others look at for
+/// each item.
 template <class Value, class Job>
-class ArrayMapSource final : public MapSource<Value> {
+class alignas(cache_line) ArrayMapSource final : public MapSource<Value> {
 public:
     explicit ArrayMapSource(const Deadline& deadline) : deadline_(deadline) {}
     ~ArrayMapSource() override { close(); }
@@ -28,11 +30,14 @@ public:
     template <class... Ranges>
     void start(std::shared_ptr<Job> job, MapInputs<Ranges...>& inputs, std::size_t size) {
         job_ = std::move(job);
+        row_.phases = job_->phases();
+        row_.values = job_->values();
+        row_.stride = sizeof(typename Job::Cell);
         try {
             MapGrain batch(0);
             auto begun = Clock::now();
-            while (end_ != size) {
-                const std::size_t wanted = std::min(batch.size(), size - end_);
+            while (row_.end != size) {
+                const std::size_t wanted = std::min(batch.size(), size - row_.end);
                 const std::size_t made = make(inputs, wanted);
                 if (made != wanted) {
                     break;  // there are fewer than they said
@@ -47,20 +52,29 @@ public:
         }
     }
 
-    void next(std::optional<Value>& result) override {
-        if (item_ == end_) {
+    void close() noexcept override {
+        if (const auto job = std::exchange(job_, nullptr)) {
+            job->drop(row_.next, row_.end);
+            job->stop();
+        }
+        row_.next = row_.end;
+    }
+
+private:
+    void wait_for_next(std::optional<Value>& result) override {
+        if (row_.next == row_.end) {
             close();
             return;
         }
-        if (!job_->wait_for(item_, deadline_)) {
+        if (!job_->wait_for(row_.next, deadline_)) {
             close();
             throw TimeoutError();
         }
-        const std::size_t item = item_++;
+        const std::size_t item = row_.next++;
         auto& cell = job_->cell(item);
         switch (job_->outcome(item)) {
         case MapPhase::returned:
-            result.emplace(cell.take_value());
+            move_out(cell.value, result);
             break;
         case MapPhase::raised:
             std::rethrow_exception(cell.take_error());
@@ -69,15 +83,6 @@ public:
         }
     }
 
-    void close() noexcept override {
-        if (const auto job = std::exchange(job_, nullptr)) {
-            job->drop(item_, end_);
-            job->stop();
-        }
-        item_ = end_;
-    }
-
-private:
     // Makes so many items and has them run. What it throws leaves only items that were added.
     template <class... Ranges>
     std::size_t make(MapInputs<Ranges...>& inputs, std::size_t wanted) {
@@ -85,14 +90,14 @@ private:
         std::size_t made = 0;
         try {
             while (made != wanted && inputs.advance()) {
-                inputs.get(std::addressof(job_->make_cell(end_ + made).arguments));
+                inputs.get(std::addressof(job_->make_cell(row_.end + made).arguments));
                 ++made;
             }
         } catch (...) {
             error = std::current_exception();
         }
         if (made != 0) {
-            end_ += job_->add(made, {}, error);
+            row_.end += job_->add(made, {}, error);
         }
         if (error) {
             std::rethrow_exception(error);
@@ -100,10 +105,9 @@ private:
         return made;
     }
 
-    // Away from end_: two neighbours may be loaded at once, which waits for the store of either.
-    std::size_t item_ = 0;      // the next to be given out
+    using MapSource<Value>::row_;
+
     std::shared_ptr<Job> job_;  // null when closed
-    std::size_t end_ = 0;
     const Deadline deadline_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cofutures/export.hpp>
+#include <cofutures/detail/cache_line.hpp>
 #include <cofutures/detail/map_sink.hpp>
 #include <cofutures/detail/map_slot.hpp>
 #include <cofutures/detail/state_base.hpp>
@@ -98,7 +99,10 @@ private:
     const std::size_t workers_;
     const Config config_;
 
-    std::mutex mutex_;  // guards the block that follows, and the links of unclaimed items
+    std::atomic<bool> halted_{false};  // what has not begun will not; looked at for each item
+
+    // Guards the block that follows, and the links of unclaimed items.
+    alignas(cache_line) std::mutex mutex_;
     std::size_t added_ = 0;
     std::size_t claimed_ = 0;
     MapRun linked_;             // the unclaimed ones, if items are linked
@@ -106,8 +110,6 @@ private:
     std::size_t queued_ = 0;    // those that have not begun
     std::vector<boost::intrusive_ptr<Drainer>> started_;  // those of the drainers that exist
     std::exception_ptr halt_error_;  // written before halted_; null: items are cancelled
-
-    std::atomic<bool> halted_{false};  // what has not begun will not
 };
 
 }  // namespace cofutures::detail

@@ -53,24 +53,6 @@ public:
         }
     }
 
-    void next(std::optional<Value>& result) override {
-        if (in_flight_ == 0) {
-            const auto error = std::exchange(error_, nullptr);
-            close();
-            if (error) {
-                std::rethrow_exception(error);
-            }
-            return;
-        }
-        auto* slot = static_cast<Slot*>(job_->next(plan_.deadline));
-        if (slot == nullptr) {
-            close();
-            throw TimeoutError();
-        }
-        --in_flight_;
-        deliver(*slot, result);
-    }
-
     void close() noexcept override {
         inputs_.reset();
         error_ = nullptr;
@@ -92,6 +74,24 @@ public:
 private:
     static constexpr std::size_t largest_reserve = std::size_t{1} << 24;
 
+    void wait_for_next(std::optional<Value>& result) override {
+        if (in_flight_ == 0) {
+            const auto error = std::exchange(error_, nullptr);
+            close();
+            if (error) {
+                std::rethrow_exception(error);
+            }
+            return;
+        }
+        auto* slot = static_cast<Slot*>(job_->next(plan_.deadline));
+        if (slot == nullptr) {
+            close();
+            throw TimeoutError();
+        }
+        --in_flight_;
+        deliver(*slot, result);
+    }
+
     // Takes the outcome out of the slot, and more items in, before it gives it to the reader.
     void deliver(Slot& slot, std::optional<Value>& result) {
         std::exception_ptr error;
@@ -99,7 +99,7 @@ private:
             const SlotGuard guard{job_->storage(), slot};
             switch (slot.phase.load(std::memory_order_acquire)) {
             case MapPhase::returned:
-                result.emplace(slot.take_value());
+                move_out(slot.value, result);
                 break;
             case MapPhase::raised:
                 error = slot.take_error();

@@ -27,6 +27,9 @@ public:
         return has_ended(phase(item).load(std::memory_order_acquire)) || wait(item, deadline);
     }
 
+    /// Of all items, from the first one on.
+    [[nodiscard]] const std::atomic<MapPhase>* phases() const noexcept { return phases_.get(); }
+
 protected:
     /// @throws std::bad_alloc
     NumberedMapJob(std::shared_ptr<TaskSink> sink, std::size_t size)

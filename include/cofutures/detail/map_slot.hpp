@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -99,6 +100,20 @@ struct MapRun {
     }
 };
 
+/// Destroys an object when the scope is left.
+template <class T>
+struct Destroyer {
+    T& object;
+    ~Destroyer() { std::destroy_at(std::addressof(object)); }
+};
+
+/// Moves a value to where nothing is, and destroys what is left of it.
+template <class Value>
+void move_out(Value& value, std::optional<Value>& place) {
+    const Destroyer<Value> destroyer{value};
+    place.emplace(std::move(value));
+}
+
 /// What an item holds: first the arguments, then the outcome, in the same place.
 template <class Value, class Arguments>
 struct MapCell {
@@ -123,10 +138,6 @@ struct MapCell {
         return MapPhase::raised;
     }
 
-    Value take_value() {
-        const Destroyer<Value> destroyer{value};
-        return std::move(value);
-    }
     std::exception_ptr take_error() noexcept {
         const Destroyer<std::exception_ptr> destroyer{error};
         return std::move(error);
@@ -143,13 +154,6 @@ struct MapCell {
         Arguments arguments;
         Value value;
         std::exception_ptr error;
-    };
-
-private:
-    template <class T>
-    struct Destroyer {
-        T& object;
-        ~Destroyer() { std::destroy_at(std::addressof(object)); }
     };
 };
 
