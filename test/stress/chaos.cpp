@@ -10,6 +10,7 @@
 
 #include <cofutures/process_pool_executor.hpp>
 
+#define BOOST_TEST_NO_MAIN
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 #include "support/ledger.hpp"

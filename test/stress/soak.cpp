@@ -8,6 +8,7 @@
 
 #include <cofutures/cofutures.hpp>
 
+#define BOOST_TEST_NO_MAIN
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 #include "support/ledger.hpp"
