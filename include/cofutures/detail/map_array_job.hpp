@@ -1,10 +1,9 @@
 #pragma once
 
-#include <cofutures/detail/cache_line.hpp>
-#include <cofutures/detail/map_call.hpp>
 #include <cofutures/detail/map_drainers.hpp>
 #include <cofutures/detail/map_memory.hpp>
 #include <cofutures/detail/map_numbered_job.hpp>
+#include <cofutures/detail/map_slot.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -15,18 +14,14 @@ namespace cofutures::detail {
 
 /// A map whose items run in this process, of a known number, all at hand when the results are read,
 /// in input order: items lie side by side, so that many small ones cost little memory, and so time.
-template <class Value, class Fn, class... Args>
-class ArrayMapJob final : public NumberedMapJob, public MapDrainers {
+template <class Value, class... Args>
+class ArrayMapJob : public NumberedMapJob, public MapDrainers {
 public:
     using Cell = MapCell<Value, std::tuple<Args...>>;
 
     /// @throws std::bad_alloc
-    template <class F>
-    ArrayMapJob(std::shared_ptr<TaskSink> sink, std::size_t size, const Config& config, F&& fn)
-        : NumberedMapJob(std::move(sink), size),
-          MapDrainers(this->sink(), config),
-          call_(std::forward<F>(fn)),
-          cells_(size) {}
+    ArrayMapJob(std::shared_ptr<TaskSink> sink, std::size_t size, const Config& config)
+        : NumberedMapJob(std::move(sink), size), MapDrainers(this->sink(), config), cells_(size) {}
 
     // --- the consumer's --------------------------------------------------------------------------
 
@@ -56,36 +51,42 @@ public:
         }
     }
 
-    void stop() noexcept override {
-        call_.request_stop();
+    void stop() noexcept final {
+        request_stop();
         halt(nullptr);
     }
 
-    [[nodiscard]] Dependencies needs() override { return drainers_of(wanted()); }
+    [[nodiscard]] Dependencies needs() final { return drainers_of(wanted()); }
 
 protected:
-    bool help() noexcept override { return run_one(); }
+    /// Asks calls that run to stop.
+    virtual void request_stop() noexcept = 0;
 
-    std::shared_ptr<MapDrainers> shared() override {
-        return std::static_pointer_cast<ArrayMapJob>(shared_from_this());
-    }
-
-    void run(const MapItems& items) noexcept override {
+    /// Runs items by this call.
+    template <class Call>
+    void run_with(Call& call, const MapItems& items) noexcept {
         const std::size_t past = items.first + items.count;
         for (std::size_t item = items.first; item != past; ++item) {
             if (halted()) {
                 discard(item);
             } else {
-                finish(item, call_(cell(item)));
+                finish(item, call(cell(item)));
             }
         }
     }
-    void discard(const MapItems& items) noexcept override {
+
+    bool help() noexcept final { return run_one(); }
+
+    std::shared_ptr<MapDrainers> shared() final {
+        return std::static_pointer_cast<ArrayMapJob>(shared_from_this());
+    }
+
+    void discard(const MapItems& items) noexcept final {
         for (std::size_t item = items.first; item != items.first + items.count; ++item) {
             discard(item);
         }
     }
-    void refuse(const MapItems& items) noexcept override {
+    void refuse(const MapItems& items) noexcept final {
         for (std::size_t item = items.first; item != items.first + items.count; ++item) {
             cell(item).destroy_arguments();
         }
@@ -102,8 +103,6 @@ private:
         finish(item, halt_error() ? cell(item).store_error(halt_error()) : MapPhase::cancelled);
     }
 
-    // Looked at for each item: away from what MapDrainers changes.
-    alignas(cache_line) MapCall<Value, Fn, Args...> call_;
     const MapMemory<Cell> cells_;  // what they hold is destroyed by then
 };
 

@@ -64,15 +64,45 @@ private:
     }
 };
 
+/// The parent's half: all that differs between two callables of one signature, whose maps are of
+/// one type.
+template <class Value, class... Args>
+struct RemoteMapCall {
+    const TaskDescriptor* descriptor;  // of a chunk
+    std::uintptr_t function;
+    void (*encode_arguments)(Encoder& encoder, Args&... args);
+    Value (*decode_result)(Decoder& decoder);
+};
+
+template <class Value, class Result>
+Value decode_map_result(Decoder& decoder) {
+    if constexpr (std::is_void_v<Result>) {
+        return {};
+    } else {
+        return cofutures::decode<Value>(decoder);
+    }
+}
+
+template <class Value, class... Args, class Fn>
+RemoteMapCall<Value, Args...> remote_map_call(const Fn& fn) {
+    using Call = RemoteCall<Fn, Args...>;
+    return {
+        .descriptor = &task_descriptor<RemoteMapThunk<Call, CalleeOf<Fn>>>,
+        .function = Call::function(fn),
+        .encode_arguments = &Call::encode_arguments,
+        .decode_result = &decode_map_result<Value, typename Call::result_type>,
+    };
+}
+
 /// A map whose items run in worker processes: a task for each offer, which is a chunk.
-template <class Call, class Callee, class Value, class Fn, class... Args>
+template <class Value, class... Args>
 class RemoteMapJob final : public LinkedMapJob {
 public:
-    using Arguments = std::tuple<Args...>;
-    using Slot = TypedMapSlot<Value, Arguments>;
+    using Call = RemoteMapCall<Value, Args...>;
+    using Slot = TypedMapSlot<Value, std::tuple<Args...>>;
 
-    RemoteMapJob(std::shared_ptr<TaskSink> sink, bool ordered, const Fn& fn)
-        : LinkedMapJob(std::move(sink), ordered), function_(Call::function(fn)) {}
+    RemoteMapJob(std::shared_ptr<TaskSink> sink, bool ordered, const Call& call)
+        : LinkedMapJob(std::move(sink), ordered), call_(call) {}
 
     MapStorage<Slot>& storage() noexcept { return storage_; }
 
@@ -89,7 +119,7 @@ protected:
         }
         boost::intrusive_ptr<Chunk> chunk;
         try {
-            chunk = new Chunk(self(), items, function_);
+            chunk = new Chunk(self(), items, call_);
             chunks_.push_back(chunk);
             chunk->watch();
             this->sink().submit(chunk);
@@ -125,26 +155,26 @@ private:
         });
     }
 
-    const std::uintptr_t function_;
+    const Call call_;
     MapStorage<Slot> storage_;
     std::deque<StatePtr> chunks_;  // the consumer's; those at the front that are done are let go
 };
 
 /// The task of one chunk. It is its own waiter: its end is that of items that have none yet.
-template <class Call, class Callee, class Value, class Fn, class... Args>
-class RemoteMapJob<Call, Callee, Value, Fn, Args...>::Chunk final : public State<void>,
-                                                                    public RemoteTask,
-                                                                    public Waiter {
+template <class Value, class... Args>
+class RemoteMapJob<Value, Args...>::Chunk final : public State<void>,
+                                                  public RemoteTask,
+                                                  public Waiter {
 public:
-    Chunk(std::shared_ptr<RemoteMapJob> job, const MapRun& items, std::uintptr_t function)
-        : Waiter(Role::callback), job_(std::move(job)), items_(items), function_(function) {}
+    Chunk(std::shared_ptr<RemoteMapJob> job, const MapRun& items, const Call& call)
+        : Waiter(Role::callback), job_(std::move(job)), items_(items), call_(call) {}
 
     RemoteTask* remote() noexcept override { return this; }
 
     [[nodiscard]] const TaskDescriptor& descriptor() const noexcept override {
-        return task_descriptor<RemoteMapThunk<Call, Callee>>;
+        return *call_.descriptor;
     }
-    [[nodiscard]] std::uintptr_t function() const noexcept override { return function_; }
+    [[nodiscard]] std::uintptr_t function() const noexcept override { return call_.function; }
 
     void encode_arguments(Encoder& encoder) override {
         std::vector<std::byte> all;
@@ -214,12 +244,12 @@ public:
     }
 
 private:
-    static std::exception_ptr
-    encode_item(Slot& slot, std::vector<std::byte>& bytes, BlockStore* blocks) {
+    std::exception_ptr
+    encode_item(Slot& slot, std::vector<std::byte>& bytes, BlockStore* blocks) const {
         try {
             Encoder encoder(bytes, blocks);
             std::apply(
-                [&](Args&... args) { Call::encode_arguments(encoder, args...); }, slot.arguments
+                [&](Args&... args) { call_.encode_arguments(encoder, args...); }, slot.arguments
             );
             return nullptr;
         } catch (...) {
@@ -258,15 +288,9 @@ private:
         job_->finish(slot, error ? slot.store_error(std::move(error)) : MapPhase::returned);
     }
 
-    static std::exception_ptr store_value(Slot& slot, Decoder& decoder) noexcept {
+    std::exception_ptr store_value(Slot& slot, Decoder& decoder) const noexcept {
         try {
-            slot.store_result_of([&]() -> Value {
-                if constexpr (std::is_void_v<typename Call::result_type>) {
-                    return {};
-                } else {
-                    return cofutures::decode<Value>(decoder);
-                }
-            });
+            slot.store_result_of([&] { return call_.decode_result(decoder); });
         } catch (...) {
             return std::current_exception();
         }
@@ -275,7 +299,7 @@ private:
 
     std::shared_ptr<RemoteMapJob> job_;  // until the end
     MapRun items_;                       // those without an end
-    const std::uintptr_t function_;
+    const Call call_;
     bool watched_ = false;
     bool encoded_ = false;
     std::deque<std::pair<MapSlot*, std::exception_ptr>> refused_;  // could not be encoded

@@ -4,6 +4,8 @@
 #include <cofutures/export.hpp>
 #include <cofutures/detail/map_array_job.hpp>
 #include <cofutures/detail/map_array_source.hpp>
+#include <cofutures/detail/map_call.hpp>
+#include <cofutures/detail/map_calling_job.hpp>
 #include <cofutures/detail/map_driver.hpp>
 #include <cofutures/detail/map_local.hpp>
 #include <cofutures/detail/map_remote.hpp>
@@ -92,10 +94,13 @@ std::unique_ptr<MapSource<Value>> start_remote_map(
                              Value>) {
         throw SerializationError("a reference cannot be the result of a call in a worker process");
     } else {
-        using Job =
-            RemoteMapJob<Call, CalleeOf<Fn>, Value, Fn, std::ranges::range_value_t<Ranges>...>;
-        auto job = std::make_shared<Job>(std::move(sink), plan.ordered, fn);
-        return start_job<Value>(std::move(job), std::move(inputs), plan);
+        using Job = RemoteMapJob<Value, std::ranges::range_value_t<Ranges>...>;
+        auto job = std::make_shared<Job>(
+            std::move(sink),
+            plan.ordered,
+            remote_map_call<Value, std::ranges::range_value_t<Ranges>...>(fn)
+        );
+        return start_job<Value, Job>(std::move(job), std::move(inputs), plan);
     }
 }
 
@@ -106,23 +111,28 @@ std::unique_ptr<MapSource<Value>> start_local_map(
     std::unique_ptr<MapInputs<Ranges...>> inputs,
     MapPlan plan
 ) {
+    using Call = MapCall<Value, std::decay_t<Fn>, std::ranges::range_value_t<Ranges>...>;
     const MapDrainers::Config config{.lazy = plan.limit != MapPlan::unlimited, .grain = plan.batch};
     // Of an input that can be read once only the size is not known once reading has begun.
     if constexpr (((std::ranges::sized_range<Ranges> && std::ranges::forward_range<Ranges>)&&...)) {
         constexpr std::size_t largest_array = std::size_t{1} << 24;
         const std::optional<std::size_t> size = inputs->size();
         if (plan.ordered && plan.limit == MapPlan::unlimited && size && *size <= largest_array) {
-            using Job = ArrayMapJob<Value, std::decay_t<Fn>, std::ranges::range_value_t<Ranges>...>;
-            auto job = std::make_shared<Job>(std::move(sink), *size, config, std::forward<Fn>(fn));
+            using Job = ArrayMapJob<Value, std::ranges::range_value_t<Ranges>...>;
+            auto job = std::make_shared<CallingMapJob<Job, Call>>(
+                std::forward<Fn>(fn), std::move(sink), *size, config
+            );
             auto source = std::make_unique<ArrayMapSource<Value, Job>>(plan.deadline);
             source->start(std::move(job), *inputs, *size);
             return source;
         }
     }
-    using Job = LocalMapJob<Value, std::decay_t<Fn>, std::ranges::range_value_t<Ranges>...>;
-    auto job = std::make_shared<Job>(std::move(sink), plan.ordered, config, std::forward<Fn>(fn));
+    using Job = LocalMapJob<Value, std::ranges::range_value_t<Ranges>...>;
+    auto job = std::make_shared<CallingMapJob<Job, Call>>(
+        std::forward<Fn>(fn), std::move(sink), plan.ordered, config
+    );
     plan.batch = 0;  // what a worker takes at a time does not bind those who add items
-    return start_job<Value>(std::move(job), std::move(inputs), plan);
+    return start_job<Value, Job>(std::move(job), std::move(inputs), plan);
 }
 
 /// Begins a map, and gives what its range reads from.
