@@ -104,7 +104,7 @@ int main(int argc, char** argv) {
     asio::co_spawn(
         io,
         work(threads, processes, ticks),
-        [&right](std::exception_ptr error, bool result) { right = !error && result; }
+        [&right](const std::exception_ptr& error, bool result) { right = !error && result; }
     );
     io.run();
 

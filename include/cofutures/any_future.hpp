@@ -130,7 +130,7 @@ public:
     auto async_wait(CompletionToken&& token = CompletionToken()) const {
         state();
         return boost::asio::async_initiate<CompletionToken, void(boost::system::error_code)>(
-            [](auto handler, AnyFuture future) {
+            [](auto handler, const AnyFuture& future) {
                 using Operation =
                     detail::AsyncOperation<detail::DeliverDone, std::decay_t<decltype(handler)>>;
                 Operation::start(future.state(), detail::DeliverDone(), std::move(handler));

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace cofutures {
@@ -121,8 +122,9 @@ public:
     using difference_type = std::ptrdiff_t;
     using iterator_concept = std::input_iterator_tag;
 
-    iterator(iterator&&) = default;
-    iterator& operator=(iterator&&) = default;
+    iterator(iterator&&) noexcept(std::is_nothrow_move_constructible_v<T>) = default;
+    iterator& operator=(iterator&&) noexcept(std::is_nothrow_move_constructible_v<T>&&
+                                                 std::is_nothrow_move_assignable_v<T>) = default;
     ~iterator() = default;
 
     [[nodiscard]] T& operator*() const noexcept { return *current_; }

@@ -76,7 +76,7 @@ public:
         !std::is_same_v<std::remove_cvref_t<Fn>, WorkerOutputHandler> &&
         (std::is_invocable_v<std::decay_t<Fn>&, WorkerId, std::string_view> ||
          std::is_invocable_v<std::decay_t<Fn>&, const WorkerOutput&>)
-    ) WorkerOutputHandler(Fn&& fn) {  // NOLINT(google-explicit-constructor): an option's value
+    ) WorkerOutputHandler(Fn&& fn) {  // NOLINT: an option's value, and hides no copy
         if constexpr (std::is_invocable_v<std::decay_t<Fn>&, const WorkerOutput&>) {
             handler_ = std::forward<Fn>(fn);
         } else {

@@ -99,7 +99,7 @@ private:
           deliver_(std::move(deliver)),
           handler_(std::move(handler)),
           work_(boost::asio::get_associated_executor(handler_, FallbackExecutor())) {}
-    ~AsyncOperation() = default;
+    ~AsyncOperation() override = default;
 
     void complete(Via via, bool aborted) noexcept {
         try {

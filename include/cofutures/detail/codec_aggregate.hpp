@@ -107,7 +107,7 @@ consteval bool is_plain_aggregate() {
         return false;
     } else {
         constexpr std::size_t count = boost::pfr::tuple_size_v<T>;
-        if constexpr (count > max_members) {
+        if constexpr (count > max_members) {  // NOLINT(bugprone-branch-clone): has no array made
             return false;
         } else if constexpr (has_array<T>(std::make_index_sequence<count>())) {
             return false;

@@ -38,11 +38,11 @@ consteval std::size_t scalar_size() {
 
 /// Whether an array of `T` is encoded by copying its memory.
 template <class T>
-constexpr bool is_bulk = false;
+inline constexpr bool is_bulk = false;
 
 template <Scalar T>
-constexpr bool is_bulk<T> = !is_bool<T>() && scalar_size<T>() == sizeof(T) &&
-                            (sizeof(T) == 1 || std::endian::native == std::endian::little);
+inline constexpr bool is_bulk<T> = !is_bool<T>() && scalar_size<T>() == sizeof(T) &&
+                                   (sizeof(T) == 1 || std::endian::native == std::endian::little);
 
 template <Scalar T>
 struct BuiltinCodec<T> {

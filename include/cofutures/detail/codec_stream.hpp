@@ -71,7 +71,7 @@ public:
         std::uint64_t /*id*/,
         SharedPlace /*place*/,
         const void* /*type*/,
-        std::shared_ptr<void> /*content*/
+        std::shared_ptr<void> /*content*/  // NOLINTNEXTLINE(performance-unnecessary-value-param)
     ) {}
 
 protected:

@@ -39,10 +39,10 @@ concept HasBuiltinCodec = requires {
 };
 
 template <class T>
-constexpr bool is_leaf = false;
+inline constexpr bool is_leaf = false;
 
 template <HasBuiltinCodec T>
-requires(!HasCustomCodec<T>) constexpr bool is_leaf<T> = BuiltinCodec<T>::parts::empty;
+requires(!HasCustomCodec<T>) inline constexpr bool is_leaf<T> = BuiltinCodec<T>::parts::empty;
 
 /// The fewest bytes that an encoded `T` takes; nothing is known of a custom codec.
 template <class T>

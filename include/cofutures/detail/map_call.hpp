@@ -20,7 +20,9 @@ public:
     using Cell = MapCell<Value, Arguments>;
 
     template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, MapCall>) explicit MapCall(F&& fn)
+    requires(!std::is_same_v<std::remove_cvref_t<F>, MapCall>)
+        // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): the line above says which
+        explicit MapCall(F&& fn)
         : fn_(std::forward<F>(fn)) {}
 
     /// Calls it with the arguments that a cell holds, which holds the outcome then.

@@ -117,10 +117,10 @@ void move_out(Value& value, std::optional<Value>& place) {
 /// What an item holds: first the arguments, then the outcome, in the same place.
 template <class Value, class Arguments>
 struct MapCell {
-    MapCell() noexcept {}
+    MapCell() noexcept {}  // NOLINT(modernize-use-equals-default): of a union
     MapCell(const MapCell&) = delete;
     MapCell& operator=(const MapCell&) = delete;
-    ~MapCell() {}
+    ~MapCell() {}  // NOLINT(modernize-use-equals-default): of a union
 
     Arguments take_arguments() {
         const Destroyer<Arguments> destroyer{arguments};

@@ -57,7 +57,7 @@ private:
         if constexpr (std::is_void_v<Result>) {
             decoder.expect_end();
         } else {
-            Result result = cofutures::decode<Result>(decoder);
+            auto result = cofutures::decode<Result>(decoder);
             decoder.expect_end();
             return result;
         }

@@ -43,7 +43,7 @@ class State : public StateBase {
     );
 
 public:
-    State() noexcept {}
+    State() noexcept {}  // NOLINT(modernize-use-equals-default): of a union
 
     /// Stores the value and ends the future. The caller claimed it, or began its completion.
     ///

@@ -146,7 +146,7 @@ private:
           handler_(std::move(handler)),
           work_(executor()),
           timer_(timer_executor()) {}
-    ~TimedOperation() = default;
+    ~TimedOperation() override = default;
 
     AsioExecutor executor() const noexcept {
         return boost::asio::get_associated_executor(handler_, FallbackExecutor());
