@@ -20,8 +20,8 @@ Histogram::Duration Histogram::mean() const noexcept {
 }
 
 std::uint64_t Histogram::at_most(std::size_t bucket) const noexcept {
-    const auto end = buckets_.begin() + static_cast<std::ptrdiff_t>(bucket) + 1;
-    return std::accumulate(buckets_.begin(), end, std::uint64_t{0});
+    const auto count = static_cast<std::ptrdiff_t>(bucket) + 1;
+    return std::accumulate(buckets_.begin(), buckets_.begin() + count, std::uint64_t{0});
 }
 
 Histogram::Duration Histogram::recent_quantile(double part) const {

@@ -65,6 +65,9 @@ struct PoolValue {
     std::string_view help;
     Number ExecutorStats::*member;
 };
+// Compilers deduce it of an aggregate by themselves; clang since version 17.
+template <class Number>
+PoolValue(std::string_view, std::string_view, Number ExecutorStats::*) -> PoolValue<Number>;
 
 constexpr std::array pool_gauges = {
     PoolValue{"cofutures_pool_workers", "Threads or processes.", &ExecutorStats::workers},

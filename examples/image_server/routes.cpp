@@ -55,7 +55,7 @@ Format parse_format(const std::string& text) {
     throw std::invalid_argument("format must be png or jpeg");
 }
 
-Call parse_query(urls::url_view url) {
+Call parse_query(const urls::url_view& url) {
     Call call{.route = Route::thumbnail};
     for (const auto& parameter : url.params()) {
         if (parameter.key == "size") {

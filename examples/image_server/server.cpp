@@ -7,7 +7,6 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/system/error_code.hpp>
 
 #include <csignal>
 #include <exception>
@@ -17,7 +16,6 @@
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
-using boost::system::error_code;
 using namespace std::chrono_literals;
 
 namespace image_server {

@@ -239,7 +239,7 @@ Dependencies MapDrainers::drainers_of(std::optional<std::size_t> item) {
     const bool any = !item || *item >= claimed_;
     for (const auto& drainer : started_) {
         if (any || (drainer->claimed.first <= *item && *item < drainer->claimed.end)) {
-            needs.futures.push_back(drainer);
+            needs.futures.emplace_back(drainer);
         }
     }
     return needs;

@@ -332,6 +332,7 @@ bool StateBase::has_begun_ahead() const noexcept {
     if (phase_of(word) != Phase::pending || (word & ahead_bit) == 0) {
         return phase_of(word) == Phase::running || phase_of(word) == Phase::completing;
     }
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): only looks
     const RemoteTask::Ahead& ahead = const_cast<StateBase*>(this)->remote()->ahead;
     return ahead.tasks->begun(ahead.number);
 }

@@ -23,7 +23,7 @@ constinit std::mutex graph_mutex;
 
 // Tasks run in place on top of each other until this much of the stack is used: a fraction of what
 // threads have by default.
-constexpr std::ptrdiff_t deep_stack_bytes = 1024 * 1024;
+constexpr std::ptrdiff_t deep_stack_bytes = std::ptrdiff_t{1024} * 1024;
 
 thread_local constinit const char* stack_base = nullptr;
 

@@ -275,7 +275,7 @@ std::exception_ptr make_future_error(const Failure& failure) {
 /// Cannot be made; and not trivially copied, or a variant would keep its old value at no cost.
 struct Explosive {
     explicit Explosive(int value) { throw value; }
-    Explosive(const Explosive&) noexcept {}
+    Explosive(const Explosive&) noexcept {}  // NOLINT(modernize-use-equals-default): see above
     Explosive& operator=(const Explosive&) = delete;
     ~Explosive() = default;
 };

@@ -49,7 +49,7 @@ std::size_t check_header(const std::byte* header, std::uint64_t max_payload) {
         })) {
         throw SerializationError("bad frame: reserved bytes are in use");
     }
-    const std::uint64_t size = load<std::uint64_t>(header);
+    const auto size = load<std::uint64_t>(header);
     const std::uint64_t addressable = std::numeric_limits<std::size_t>::max() - frame_header_size;
     if (size > std::min(max_payload, addressable)) {
         throw SerializationError(

@@ -47,7 +47,7 @@ std::string text_of(BreakReason reason) {
     return "The workers were terminated";
 }
 
-std::string with_text(std::string message, const Blame& blame) {
+std::string with_text(const std::string& message, const Blame& blame) {
     return blame.text.empty() ? message : message + ": " + blame.text;
 }
 

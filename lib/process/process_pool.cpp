@@ -226,24 +226,29 @@ ProcessPool::Entry ProcessPool::prepare(detail::StatePtr task, std::exception_pt
     return entry;
 }
 
-// Takes the task, or throws and leaves it alone; false if there is no room.
-bool ProcessPool::offer(Entry& entry, std::exception_ptr unencodable, WhenFull when_full) {
-    const detail::StatePtr task = entry.task;
-    std::exception_ptr refusal;
-    Admission admission = Admission::refused;
-    bool observed = false;
-    bool taken = false;
-    if (config_.observer) {  // it is to hear of the task before any worker can have it
+// Tells the observer of a task before any worker can have it; false if there is no room.
+bool ProcessPool::announce(Entry& entry, WhenFull when_full) {
+    {
         const std::lock_guard lock(mutex_);
         require_open();
         if (when_full == WhenFull::say_so && !fsm_.has_room()) {
             return false;
         }
         entry.traits.id = next_task_++;
-        observed = true;
     }
-    if (observed) {
-        queued(entry);
+    queued(entry);
+    return true;
+}
+
+// Takes the task, or throws and leaves it alone; false if there is no room.
+bool ProcessPool::offer(Entry& entry, std::exception_ptr unencodable, WhenFull when_full) {
+    const detail::StatePtr task = entry.task;
+    std::exception_ptr refusal;
+    Admission admission = Admission::refused;
+    bool taken = false;
+    const bool observed = config_.observer != nullptr;
+    if (observed && !announce(entry, when_full)) {
+        return false;
     }
     Entry refused{.task = entry.task, .remote = entry.remote, .traits = entry.traits};
     const bool decided = decide([&](PoolActions& actions) {

@@ -178,6 +178,7 @@ private:
 
     // process_pool.cpp
     Entry prepare(detail::StatePtr task, std::exception_ptr& unencodable);
+    bool announce(Entry& entry, WhenFull when_full);
     bool offer(Entry& entry, std::exception_ptr unencodable, WhenFull when_full);
     void fail_unencodable(const Entry& entry, std::exception_ptr error);
     [[nodiscard]] bool has_room() const;

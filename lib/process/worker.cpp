@@ -148,7 +148,7 @@ private:
         reader_.commit(size);
     }
 
-    void send(const std::vector<std::byte>& bytes) {
+    void send(const std::vector<std::byte>& bytes) const {
         error_code error;
         write_now(out_, bytes, error);
         if (error) {

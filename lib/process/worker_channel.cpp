@@ -68,7 +68,7 @@ WorkerChannel::start(const boost::asio::any_io_executor& executor, const WorkerC
     from_worker.read_end.release();
     boost::asio::posix::stream_descriptor writing(executor, to_worker.write_end.get());
     to_worker.write_end.release();
-    const std::shared_ptr<WorkerChannel> channel(new WorkerChannel(
+    std::shared_ptr<WorkerChannel> channel(new WorkerChannel(
         std::move(reading),
         std::move(writing),
         std::make_shared<ClaimTable>(std::move(claims)),
@@ -102,7 +102,7 @@ void WorkerChannel::listen(Events events) {
         output_->standard->listen([this](std::string_view line) { events_.output(false, line); });
         output_->error->listen([this](std::string_view line) { events_.output(true, line); });
     }
-    child_.async_wait([self = shared_from_this()](error_code, ExitStatus status) {
+    child_.async_wait([self = shared_from_this()](error_code, const ExitStatus& status) {
         self->exited(status);
     });
     read();

@@ -26,6 +26,7 @@ public:
 
         explicit Allocator(Drainer& drainer) noexcept : drainer_(&drainer) {}
         template <class U>
+        // NOLINTNEXTLINE(google-explicit-constructor): as allocators convert
         Allocator(const Allocator<U>& other) noexcept : drainer_(other.drainer_) {}
 
         T* allocate(std::size_t count) {

@@ -36,7 +36,7 @@ public:
         try {
             MapGrain batch(0);
             auto begun = Clock::now();
-            while (row_.end != size) {
+            while (row_.end != size) {  // NOLINT(bugprone-infinite-loop): make() adds to it
                 const std::size_t wanted = std::min(batch.size(), size - row_.end);
                 const std::size_t made = make(inputs, wanted);
                 if (made != wanted) {

@@ -81,8 +81,8 @@ private:
               allocator_(operation.allocator()) {}
         OnTimer(OnTimer&& other) noexcept
             : operation_(std::exchange(other.operation_, nullptr)),
-              executor_(other.executor_),
-              allocator_(other.allocator_) {}
+              executor_(other.executor_),      // NOLINT(performance-move-constructor-init)
+              allocator_(other.allocator_) {}  // NOLINT(performance-move-constructor-init)
         OnTimer& operator=(OnTimer&&) = delete;
         ~OnTimer() {
             if (operation_ != nullptr) {
