@@ -145,7 +145,7 @@ void ThreadPool::take(std::unique_lock<std::mutex>& lock, detail::StatePtr task)
         task->enter(this, *this, marks_for(options));
         ++submitted_;
         ++announcing_;
-        announce(lock, std::move(task));
+        announce(lock, task);
         return;
     }
     detail::StateBase& entering = *task;
@@ -158,7 +158,7 @@ void ThreadPool::take(std::unique_lock<std::mutex>& lock, detail::StatePtr task)
 }
 
 // Tells the observer of a task that was counted as taken, then queues it. Gives the mutex free.
-void ThreadPool::announce(std::unique_lock<std::mutex>& lock, detail::StatePtr task) {
+void ThreadPool::announce(std::unique_lock<std::mutex>& lock, const detail::StatePtr& task) {
     lock.unlock();
     detail::report_queued(*config_.observer, *task);
     std::exception_ptr error;
@@ -292,7 +292,7 @@ ExecutorStats ThreadPool::stats() const {
     return stats;
 }
 
-void ThreadPool::fail_initializer(Worker& self, std::exception_ptr cause) noexcept {
+void ThreadPool::fail_initializer(Worker& self, const std::exception_ptr& cause) noexcept {
     TaskQueue failed;
     RoomWaiters refused;
     {

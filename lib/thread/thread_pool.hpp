@@ -160,7 +160,7 @@ private:
     [[nodiscard]] detail::StateBase::Marks marks_for(const TaskOptions* options) const noexcept;
     void prepare(const TaskOptions* options);
     void take(std::unique_lock<std::mutex>& lock, detail::StatePtr task);
-    void announce(std::unique_lock<std::mutex>& lock, detail::StatePtr task);
+    void announce(std::unique_lock<std::mutex>& lock, const detail::StatePtr& task);
     Call push(detail::StatePtr task);
 
     // Local queues.
@@ -198,7 +198,7 @@ private:
     [[nodiscard]] detail::Deadline stay_until(detail::Clock::time_point idle_since) const noexcept;
     void take_off_free_list(Drainer& drainer) noexcept;
     bool join_asio(Drainer& drainer) noexcept;
-    void fail_initializer(Worker& self, std::exception_ptr cause) noexcept;
+    void fail_initializer(Worker& self, const std::exception_ptr& cause) noexcept;
     [[nodiscard]] bool is_wanted_again(Drainer& drainer) noexcept;
     bool leave(Worker& self) noexcept;
 
