@@ -51,17 +51,9 @@ public:
         }
     }
 
-    void stop() noexcept final {
-        request_stop();
-        halt(nullptr);
-    }
-
     [[nodiscard]] Dependencies needs() final { return drainers_of(wanted()); }
 
 protected:
-    /// Asks calls that run to stop.
-    virtual void request_stop() noexcept = 0;
-
     /// Runs items by this call.
     template <class Call>
     void run_with(Call& call, const MapItems& items) noexcept {

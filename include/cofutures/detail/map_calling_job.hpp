@@ -19,9 +19,13 @@ public:
     explicit CallingMapJob(F&& fn, JobArgs&&... args)
         : Job(std::forward<JobArgs>(args)...), call_(std::forward<F>(fn)) {}
 
+    void stop() noexcept override {
+        call_.request_stop();
+        this->halt(nullptr);
+    }
+
 protected:
     void run(const MapItems& items) noexcept override { this->run_with(call_, items); }
-    void request_stop() noexcept override { call_.request_stop(); }
 
 private:
     // Looked at for each item: away from what MapDrainers changes.
