@@ -6,12 +6,12 @@
 #include <cofutures/error.hpp>
 #include <cofutures/promise.hpp>
 
+#include "support/eventually.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -30,8 +30,8 @@
 // is no object any more.
 
 using namespace cofutures;
+using cofutures::test::eventually;
 using cofutures::test::Gate;
-using cofutures::test::generous;
 using cofutures::test::Holdings;
 using cofutures::test::LeakCheck;
 
@@ -43,14 +43,7 @@ constexpr int worker_count = 5;
 
 // Waits until the process has as many threads again as before.
 bool threads_ended(std::size_t before) {
-    const auto deadline = std::chrono::steady_clock::now() + generous;
-    while (Holdings::now().threads > before) {
-        if (std::chrono::steady_clock::now() > deadline) {
-            return false;
-        }
-        std::this_thread::yield();
-    }
-    return true;
+    return eventually([before] { return Holdings::now().threads <= before; });
 }
 
 // The names of all threads of a pool of `worker_count`.

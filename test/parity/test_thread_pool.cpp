@@ -6,15 +6,14 @@
 #include "support/forked_child.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
+#include "support/thread_state.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <fstream>
 #include <functional>
 #include <set>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -24,6 +23,7 @@
 // After CPython's test_thread_pool.py, class ThreadPoolExecutorTest.
 
 using namespace cofutures;
+using cofutures::test::falls_asleep;
 using cofutures::test::Gate;
 using cofutures::test::Holdings;
 using cofutures::test::LeakCheck;
@@ -57,22 +57,6 @@ std::size_t threads_when_saturated(ThreadPoolExecutor& pool, std::size_t calls) 
         future.result();
     }
     return threads;
-}
-
-// Waits until a thread of this process sleeps.
-bool falls_asleep(pid_t thread) {
-    const std::string path = "/proc/self/task/" + std::to_string(thread) + "/stat";
-    const auto deadline = std::chrono::steady_clock::now() + cofutures::test::generous;
-    while (std::chrono::steady_clock::now() < deadline) {
-        std::string line;
-        std::getline(std::ifstream(path), line);
-        const auto end_of_name = line.rfind(')');
-        if (end_of_name != std::string::npos && line.substr(end_of_name, 3) == ") S") {
-            return true;
-        }
-        std::this_thread::yield();
-    }
-    return false;
 }
 
 // Forks a child that does nothing but use a pool of its own; says whether it ended well and in

@@ -306,7 +306,7 @@ BOOST_AUTO_TEST_CASE(a_pool_without_a_thread_for_itself_refuses_and_can_be_used_
 // --- programs that own a pool --------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(no_worker_survives_a_parent_that_was_killed) {
-    Program owner(COFUTURES_POOL_OWNER, {"sleep"});
+    Program owner(COFUTURES_POOL_OWNER, {"wait"});
     const pid_t worker = std::stoi(owner.read_line());
     const pid_t nested = std::stoi(owner.read_line());
     ::kill(owner.pid(), SIGKILL);
@@ -316,7 +316,7 @@ BOOST_AUTO_TEST_CASE(no_worker_survives_a_parent_that_was_killed) {
 }
 
 BOOST_AUTO_TEST_CASE(no_stopped_worker_survives_a_parent_that_was_killed) {
-    Program owner(COFUTURES_POOL_OWNER, {"sleep"});
+    Program owner(COFUTURES_POOL_OWNER, {"wait"});
     const pid_t worker = std::stoi(owner.read_line());
     ::kill(worker, SIGSTOP);
     ::kill(owner.pid(), SIGKILL);

@@ -4,6 +4,7 @@
 #define BOOST_TEST_NO_MAIN
 #include "process/pool_test.hpp"
 #include "support/leak_check.hpp"
+#include "support/wait_to_be_killed.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -61,7 +62,7 @@ std::string frame(std::uint8_t kind, std::uint64_t task, std::uint64_t size) {
 void write_garbage(const GateName& gate, const std::string& bytes) {
     pass(gate);
     write_all(pipes().second, bytes);
-    sleep_for_ever();
+    wait_to_be_killed();
 }
 
 void flood() {
@@ -77,7 +78,7 @@ void close_pipe(bool in, bool out) {
     }
     if (out) {
         ::close(pipes().second);
-        sleep_for_ever();
+        wait_to_be_killed();
     }
 }
 
@@ -224,7 +225,7 @@ BOOST_AUTO_TEST_CASE(bytes_too_many_in_a_result_hurt_only_that_task) {
     // An answer forged as `int` plus a byte: the true one comes second, for a task that is not run.
     auto forged = pool.submit([]() -> int {
         write_all(pipes().second, frame(3, 2, 5) + "abcde");
-        sleep_for_ever();
+        wait_to_be_killed();
     });
     error_of<SerializationError>(forged);
     pool.kill_workers();
@@ -456,7 +457,7 @@ BOOST_AUTO_TEST_CASE(a_task_that_leaves_processes_behind_is_ended_with_them) {
             if (::fork() == 0) {
                 arrive(name);
             }
-            sleep_for_ever();
+            wait_to_be_killed();
         },
         gate.name()
     ));

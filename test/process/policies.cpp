@@ -3,8 +3,10 @@
 #define BOOST_TEST_MODULE policies
 #define BOOST_TEST_NO_MAIN
 #include "process/pool_test.hpp"
+#include "support/eventually.hpp"
 #include "support/leak_check.hpp"
 #include "support/rounds.hpp"
+#include "support/wait_to_be_killed.hpp"
 
 #include <chrono>
 #include <csignal>
@@ -40,7 +42,7 @@ void die() {
 [[noreturn]] void refuse_to_end(const GateName& gate) {
     std::signal(SIGTERM, SIG_IGN);
     arrive(gate);
-    sleep_for_ever();
+    wait_to_be_killed();
 }
 
 /// Dies until it finds the file that its predecessor left.
@@ -66,19 +68,6 @@ public:
 private:
     std::string path_;
 };
-
-/// Waits until what another thread or process brings about is so.
-template <class Condition>
-bool wait_until(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + generous;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) {
-            return false;
-        }
-        std::this_thread::yield();
-    }
-    return true;
-}
 
 }  // namespace
 
@@ -131,7 +120,7 @@ BOOST_AUTO_TEST_CASE(an_idle_worker_that_dies_is_not_missed) {
     ProcessPoolExecutor pool({.max_workers = 1, .on_worker_death = WorkerDeath::replace});
     const pid_t first = pool.submit(::getpid).result(generous);
     ::kill(first, SIGKILL);
-    BOOST_TEST(wait_until([&] { return pool.stats().worker_deaths == 1; }));
+    BOOST_TEST(eventually([&] { return pool.stats().worker_deaths == 1; }));
     BOOST_TEST(pool.submit(::getpid).result(generous) != first);
 }
 
@@ -212,7 +201,7 @@ BOOST_AUTO_TEST_CASE(a_program_that_is_not_there_breaks_a_pool_that_replaces_wor
 BOOST_AUTO_TEST_CASE(a_task_that_overruns_its_limit_ends_and_the_pool_goes_on) {
     ProcessPoolExecutor pool(1);
     const pid_t first = pool.submit(::getpid).result(generous);
-    auto late = pool.submit({.timeout = 50ms, .name = "sleeper"}, [] { sleep_for_ever(); });
+    auto late = pool.submit({.timeout = 50ms, .name = "sleeper"}, [] { wait_to_be_killed(); });
     auto waiting = pool.submit(::getpid);
     const auto error = error_of<TaskTimeoutError>(late);
     BOOST_REQUIRE(error);
@@ -404,10 +393,7 @@ BOOST_AUTO_TEST_CASE(an_observer_hears_of_tasks_that_wait_for_room) {
             } catch (const ShutdownError&) {
             }
         });
-        const auto end = std::chrono::steady_clock::now() + generous;
-        while (recorder->story(name).empty() && std::chrono::steady_clock::now() < end) {
-            std::this_thread::yield();
-        }
+        BOOST_TEST(eventually([&] { return !recorder->story(name).empty(); }));
         BOOST_TEST(recorder->story(name) == "queued");
         if (refused) {
             pool.shutdown(false);

@@ -1,7 +1,9 @@
-// A program that owns a pool. `sleep`: prints the ids of a worker whose task never ends, and of a
+// A program that owns a pool. `wait`: prints the ids of a worker whose task never ends, and of a
 // worker of that one, and waits. `return`: returns from main with a task under way.
 
 #include <cofutures/process_pool_executor.hpp>
+
+#include "support/wait_to_be_killed.hpp"
 
 #include <cstdio>
 #include <iostream>
@@ -11,19 +13,13 @@
 
 namespace {
 
-void sleep_for_ever() {
-    for (;;) {
-        ::pause();
-    }
-}
-
-void sleep_with_a_pool_of_its_own() {
+void wait_with_a_pool_of_its_own() {
     cofutures::ProcessPoolExecutor pool(1);
     // The output is the owner's, inherited.
     const pid_t nested = pool.submit(::getpid).result();
     std::printf("%d\n%d\n", static_cast<int>(::getpid()), static_cast<int>(nested));
     std::fflush(stdout);
-    pool.submit(sleep_for_ever).wait();
+    pool.submit(cofutures::test::wait_to_be_killed).wait();
 }
 
 }  // namespace
@@ -31,8 +27,8 @@ void sleep_with_a_pool_of_its_own() {
 int main(int argc, char** argv) {
     cofutures::freeze_support(argc, argv);
     static cofutures::ProcessPoolExecutor pool(2);
-    if (argc == 2 && std::string(argv[1]) == "sleep") {
-        pool.submit(sleep_with_a_pool_of_its_own).wait();
+    if (argc == 2 && std::string(argv[1]) == "wait") {
+        pool.submit(wait_with_a_pool_of_its_own).wait();
     } else {
         pool.submit([] { std::cout << "task done" << std::endl; });
     }

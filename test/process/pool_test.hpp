@@ -12,7 +12,6 @@
 #include <csignal>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -137,13 +136,6 @@ inline pid_t pass(const GateName& gate) {
     }
     ::close(release);
     return ::getpid();
-}
-
-/// In a task: until its worker is killed.
-[[noreturn]] inline void sleep_for_ever() {
-    for (;;) {
-        ::pause();
-    }
 }
 
 /// What a future ended with, if it is an `E`; fails the test otherwise.

@@ -1,10 +1,9 @@
 #pragma once
 
-#include "support/gate.hpp"
+#include "support/eventually.hpp"
 
 #include <boost/test/unit_test.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -64,13 +63,12 @@ public:
 
     void teardown() {
         // A joined thread's entry in /proc may linger for an instant: ask until it is gone.
-        const auto deadline = std::chrono::steady_clock::now() + generous;
-        Holdings after = Holdings::now();
-        while (after.threads > before_.threads && std::chrono::steady_clock::now() < deadline) {
-            std::this_thread::yield();
+        Holdings after;
+        const auto threads_have_gone = [&] {
             after = Holdings::now();
-        }
-        BOOST_TEST(after.threads <= before_.threads, "a thread is left");
+            return after.threads <= before_.threads;
+        };
+        BOOST_TEST(eventually(threads_have_gone), "a thread is left");
         BOOST_TEST(after.children <= before_.children, "a child process is left");
         BOOST_TEST(after.descriptors <= before_.descriptors, "a descriptor is left");
     }

@@ -1,16 +1,14 @@
 #pragma once
 
-#include "support/gate.hpp"
+#include "support/eventually.hpp"
 #include "support/leak_check.hpp"
 
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <random>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include <malloc.h>
 
@@ -65,13 +63,12 @@ inline double used_mib() {
 
 /// Waits until no more threads and children are there than before: a joined thread's entry lingers.
 inline void require_nothing_left(const Holdings& before) {
-    const auto deadline = std::chrono::steady_clock::now() + generous;
-    Holdings after = Holdings::now();
-    while (after.threads > before.threads && std::chrono::steady_clock::now() < deadline) {
-        std::this_thread::yield();
+    Holdings after;
+    const auto threads_have_gone = [&] {
         after = Holdings::now();
-    }
-    require(after.threads <= before.threads, "a thread is left");
+        return after.threads <= before.threads;
+    };
+    require(eventually(threads_have_gone), "a thread is left");
     require(after.children <= before.children, "a child process is left");
     require(after.descriptors <= before.descriptors, "a descriptor is left");
 }

@@ -7,6 +7,7 @@
 #define BOOST_TEST_NO_MAIN
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
+#include "support/wait_to_be_killed.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/system/system_error.hpp>
@@ -51,12 +52,6 @@ std::vector<std::byte> value_frame(std::uint64_t task, std::span<const std::byte
     return bytes;
 }
 
-[[noreturn]] void sleep_for_ever() {
-    for (;;) {
-        ::pause();
-    }
-}
-
 // Sends every frame back as a value, until it is told to stop.
 int echo(int in, int out) {
     FrameReader reader;
@@ -99,7 +94,7 @@ int behave(const std::string& behaviour, int in, int out) {
         std::signal(SIGTERM, SIG_IGN);
         send(out, value_frame(1));
     }
-    sleep_for_ever();
+    wait_to_be_killed();
 }
 
 // --- the pool's side -----------------------------------------------------------------------------
@@ -257,13 +252,13 @@ BOOST_AUTO_TEST_CASE(a_worker_that_closes_its_pipe_is_ended) {
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_is_killed_on_request) {
-    Talk talk("sleep");
+    Talk talk("wait");
     talk.channel->kill(true);
     BOOST_TEST((talk.run().signal == SIGKILL));
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_is_asked_to_end_even_if_it_is_stopped) {
-    Talk talk("sleep");
+    Talk talk("wait");
     ::kill(static_cast<pid_t>(talk.channel->pid()), SIGSTOP);
     talk.channel->kill(false);
     BOOST_TEST((talk.run().signal == SIGTERM));
@@ -279,7 +274,7 @@ BOOST_AUTO_TEST_CASE(a_worker_may_refuse_to_be_asked) {
 }
 
 BOOST_AUTO_TEST_CASE(a_write_to_a_dead_worker_is_dropped) {
-    Talk talk("sleep");
+    Talk talk("wait");
     talk.channel->kill(true);
     talk.run();
     talk.gone.reset();
@@ -291,7 +286,7 @@ BOOST_AUTO_TEST_CASE(a_write_to_a_dead_worker_is_dropped) {
 }
 
 BOOST_AUTO_TEST_CASE(end_reaps_the_process_and_reports_nothing) {
-    Talk talk("sleep");
+    Talk talk("wait");
     const auto pid = static_cast<pid_t>(talk.channel->pid());
     talk.context.stop();
     talk.channel->end();

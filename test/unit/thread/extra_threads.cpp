@@ -8,6 +8,7 @@
 #include <cofutures/thread_pool_executor.hpp>
 #include <cofutures/wait.hpp>
 
+#include "support/eventually.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 
@@ -22,8 +23,8 @@
 
 using namespace cofutures;
 using namespace std::chrono_literals;
+using cofutures::test::eventually;
 using cofutures::test::Gate;
-using cofutures::test::generous;
 using cofutures::test::LeakCheck;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
@@ -31,13 +32,7 @@ BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 namespace {
 
 void wait_until_workers(const ThreadPoolExecutor& pool, std::size_t count) {
-    const auto deadline = std::chrono::steady_clock::now() + generous;
-    while (pool.stats().workers != count) {
-        if (std::chrono::steady_clock::now() > deadline) {
-            throw std::runtime_error("the number of threads did not change in time");
-        }
-        std::this_thread::yield();
-    }
+    BOOST_REQUIRE(eventually([&] { return pool.stats().workers == count; }));
 }
 
 }  // namespace

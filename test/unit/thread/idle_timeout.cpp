@@ -5,8 +5,10 @@
 
 #include <cofutures/future.hpp>
 
+#include "support/eventually.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
+#include "support/thread_state.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -16,38 +18,15 @@
 #include <set>
 #include <stdexcept>
 #include <string>
-#include <thread>
-
-#include <pthread.h>
 
 using namespace cofutures;
 using namespace std::chrono_literals;
+using cofutures::test::eventually;
 using cofutures::test::Gate;
-using cofutures::test::generous;
 using cofutures::test::LeakCheck;
+using cofutures::test::thread_name;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
-
-namespace {
-
-template <class Condition>
-void wait_until(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + generous;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) {
-            throw std::runtime_error("what the test waits for did not happen in time");
-        }
-        std::this_thread::yield();
-    }
-}
-
-std::string thread_name() {
-    std::array<char, 16> name{};
-    pthread_getname_np(pthread_self(), name.data(), name.size());
-    return name.data();
-}
-
-}  // namespace
 
 BOOST_AUTO_TEST_SUITE(idle_timeout)
 
@@ -73,7 +52,7 @@ BOOST_AUTO_TEST_CASE(an_idle_thread_leaves_and_a_later_call_starts_another) {
     });
     for (int round = 1; round <= 3; ++round) {
         pool.submit([] {}).result();
-        wait_until([&] { return pool.stats().workers == 0; });
+        BOOST_REQUIRE(eventually([&] { return pool.stats().workers == 0; }));
         BOOST_TEST(finalized == round);
         BOOST_TEST(made == round);
     }
@@ -103,7 +82,7 @@ BOOST_AUTO_TEST_CASE(threads_that_are_there_at_the_same_time_have_names_of_their
             (std::set<std::string>(names.begin(), names.end()) ==
              std::set<std::string>{"idle_0", "idle_1", "idle_2"})
         );
-        wait_until([&] { return pool.stats().workers == 0; });
+        BOOST_REQUIRE(eventually([&] { return pool.stats().workers == 0; }));
     }
 }
 
