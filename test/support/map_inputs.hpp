@@ -3,6 +3,9 @@
 #include <cstddef>
 #include <iterator>
 #include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <vector>
 
 namespace cofutures::test {
 
@@ -45,6 +48,47 @@ public:
 private:
     int end_;
     int* read_;
+};
+
+/// 0, 1, 2, ..., so many.
+inline std::vector<int> numbers_to(int count) {
+    std::vector<int> numbers(static_cast<std::size_t>(count));
+    std::iota(numbers.begin(), numbers.end(), 0);
+    return numbers;
+}
+
+/// Endless input that says how many elements were made, and may throw instead of making one.
+class Counting {
+public:
+    explicit Counting(int throw_at = -1) : throw_at_(throw_at) {}
+
+    class iterator {
+    public:
+        using value_type = int;
+        using difference_type = std::ptrdiff_t;
+
+        explicit iterator(Counting& owner) : owner_(&owner) {}
+        int operator*() const {
+            if (owner_->made_ == owner_->throw_at_) {
+                throw std::domain_error("input");
+            }
+            return owner_->made_++;
+        }
+        iterator& operator++() { return *this; }
+        void operator++(int) {}
+        friend bool operator==(const iterator&, std::default_sentinel_t) { return false; }
+
+    private:
+        Counting* owner_;
+    };
+
+    iterator begin() { return iterator(*this); }
+    std::default_sentinel_t end() { return {}; }
+    [[nodiscard]] int made() const { return made_; }
+
+private:
+    int made_ = 0;
+    int throw_at_;
 };
 
 }  // namespace cofutures::test

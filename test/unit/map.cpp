@@ -7,32 +7,31 @@
 #define BOOST_TEST_MODULE map
 #include <boost/test/unit_test.hpp>
 
+#include "support/blocker.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
+#include "support/map_inputs.hpp"
 #include "support/object_observer.hpp"
 
 #include <atomic>
+#include <cstddef>
 #include <forward_list>
 #include <iterator>
 #include <list>
 #include <memory>
-#include <mutex>
-#include <numeric>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <string_view>
-#include <thread>
+#include <utility>
+#include <variant>
 #include <vector>
 
 using namespace cofutures;
-using namespace std::chrono_literals;
-using cofutures::test::Gate;
-using cofutures::test::LeakCheck;
-using cofutures::test::ObjectCounts;
-using cofutures::test::Observed;
+using namespace cofutures::test;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
@@ -51,46 +50,6 @@ std::vector<T> all_of(MapRange<T>&& range) {
     return values;
 }
 
-std::vector<int> numbers_to(int count) {
-    std::vector<int> numbers(static_cast<std::size_t>(count));
-    std::iota(numbers.begin(), numbers.end(), 0);
-    return numbers;
-}
-
-/// Endless input that says how many elements were made, and may throw instead of making one.
-class Counting {
-public:
-    explicit Counting(int throw_at = -1) : throw_at_(throw_at) {}
-
-    class iterator {
-    public:
-        using value_type = int;
-        using difference_type = std::ptrdiff_t;
-
-        explicit iterator(Counting& owner) : owner_(&owner) {}
-        int operator*() const {
-            if (owner_->made_ == owner_->throw_at_) {
-                throw std::domain_error("input");
-            }
-            return owner_->made_++;
-        }
-        iterator& operator++() { return *this; }
-        void operator++(int) {}
-        friend bool operator==(const iterator&, std::default_sentinel_t) { return false; }
-
-    private:
-        Counting* owner_;
-    };
-
-    iterator begin() { return iterator(*this); }
-    std::default_sentinel_t end() { return {}; }
-    [[nodiscard]] int made() const { return made_; }
-
-private:
-    int made_ = 0;
-    int throw_at_;
-};
-
 /// The numbers in a text: each can be read once.
 class Words {
 public:
@@ -100,20 +59,6 @@ public:
 
 private:
     std::istream_iterator<int> first_;
-};
-
-/// A pool of one thread that is kept busy until told otherwise.
-struct BusyPool {
-    ThreadPoolExecutor pool{1};
-    Gate begun;
-    Gate release;
-    Future<void> blocker = pool.submit([this] {
-        begun.open();
-        release.wait();
-    });
-
-    BusyPool() { begun.wait(); }
-    ~BusyPool() { release.open(); }
 };
 
 }  // namespace
@@ -374,15 +319,16 @@ BOOST_AUTO_TEST_CASE(exception_comes_at_its_position_and_reading_goes_on) {
 }
 
 BOOST_AUTO_TEST_CASE(input_that_throws_throws_out_of_map) {
-    BusyPool busy;
+    ThreadPoolExecutor pool(1);
+    Blocker blocker(pool);
     Counting input(5);
     std::atomic<int> calls{0};
     const auto call = [&calls](int) {
         ++calls;
     };
-    BOOST_CHECK_THROW(static_cast<void>(busy.pool.map(call, input)), std::domain_error);
-    busy.release.open();
-    busy.pool.shutdown();
+    BOOST_CHECK_THROW(static_cast<void>(pool.map(call, input)), std::domain_error);
+    blocker.let_go();
+    pool.shutdown();
     BOOST_TEST(calls == 0);  // what had been scheduled was cancelled
 }
 
@@ -452,142 +398,6 @@ BOOST_AUTO_TEST_CASE(items_of_a_broken_pool_fail) {
     BOOST_TEST(!range->next().has_value());
 }
 
-// --- the end ------------------------------------------------------------------------------------
-
-BOOST_AUTO_TEST_CASE(timeout_cancels_what_has_not_begun_and_ends_the_range) {
-    BusyPool busy;
-    std::atomic<int> calls{0};
-    auto range = busy.pool.map(
-        {.timeout = 0s}, [&calls](int) { ++calls; }, numbers_to(2)
-    );
-    BOOST_CHECK_THROW(range.next(), TimeoutError);
-    BOOST_TEST(!range.next().has_value());
-    busy.release.open();
-    busy.pool.shutdown();
-    BOOST_TEST(calls == 0);
-}
-
-BOOST_AUTO_TEST_CASE(timeout_wakes_a_sleeping_reader) {
-    BusyPool busy;
-    auto range = busy.pool.map({.timeout = 20ms}, twice, numbers_to(2));
-    BOOST_CHECK_THROW(range.next(), TimeoutError);
-}
-
-BOOST_AUTO_TEST_CASE(ready_results_are_given_out_after_the_deadline) {
-    ThreadPoolExecutor pool(1);
-    auto range = pool.map({.timeout = 0s}, twice, numbers_to(3));
-    pool.shutdown();
-    BOOST_TEST(*range.next() == 0);
-    BOOST_TEST(*range.next() == 2);
-    BOOST_TEST(*range.next() == 4);
-    BOOST_TEST(!range.next().has_value());
-}
-
-BOOST_AUTO_TEST_CASE(close_cancels_what_has_not_begun_and_destroys_the_input) {
-    ObjectCounts counts;
-    BusyPool busy;
-    std::vector<Observed> input;
-    for (int i = 0; i < 10; ++i) {
-        input.emplace_back(counts, i);
-    }
-    std::atomic<int> calls{0};
-    auto range = busy.pool.map([&calls](const Observed&) { ++calls; }, std::move(input));
-    range.close();
-    BOOST_TEST(counts.live() == 0);
-    BOOST_TEST(!range.next().has_value());
-    range.close();
-    busy.release.open();
-    busy.pool.shutdown();
-    BOOST_TEST(calls == 0);
-}
-
-BOOST_AUTO_TEST_CASE(destroying_the_range_leaves_what_runs_alone) {
-    ObjectCounts counts;
-    Gate begun;
-    Gate release;
-    std::atomic<int> calls{0};
-    {
-        ThreadPoolExecutor pool(1);
-        {
-            std::vector<Observed> input;
-            for (int i = 0; i < 3; ++i) {
-                input.emplace_back(counts, i);
-            }
-            const auto range = pool.map(
-                [&, held = Observed(counts)](Observed&& item) {
-                    begun.open();
-                    release.wait();
-                    ++calls;
-                    return Observed(counts, held.value() + item.value());
-                },
-                std::move(input)
-            );
-            begun.wait();
-        }
-        BOOST_TEST(counts.live() == 2);  // the callable, and the argument of the call that runs
-        release.open();
-    }
-    BOOST_TEST(calls == 1);
-    BOOST_TEST(counts.live() == 0);
-}
-
-BOOST_AUTO_TEST_CASE(close_destroys_results_that_were_not_read) {
-    ObjectCounts counts;
-    ThreadPoolExecutor pool(2);
-    auto range = pool.map([&counts](int i) { return Observed(counts, i); }, numbers_to(20));
-    pool.shutdown();
-    BOOST_TEST(range.next()->value() == 0);
-    range.close();
-    BOOST_TEST(counts.live() == 0);
-}
-
-BOOST_AUTO_TEST_CASE(no_reference_to_a_result_is_kept) {
-    ObjectCounts counts;
-    ThreadPoolExecutor pool(2);
-    auto range = pool.map([&counts](int i) { return Observed(counts, i); }, numbers_to(5));
-    pool.shutdown();
-    for (int left = 5; left > 0; --left) {
-        BOOST_TEST(counts.live() == left);
-        range.next();
-    }
-    BOOST_TEST(counts.live() == 0);
-}
-
-BOOST_AUTO_TEST_CASE(shutdown_with_cancel_cancels_items_not_begun) {
-    for (const std::optional<int> chunksize : {std::optional<int>(), std::optional(4)}) {
-        ThreadPoolExecutor pool(1);
-        Gate begun;
-        Gate release;
-        auto range = pool.map(
-            {.chunksize = chunksize},
-            [&](int value) {
-                begun.open();
-                release.wait();
-                return value;
-            },
-            numbers_to(10)
-        );
-        begun.wait();
-        pool.shutdown(false, true);
-        release.open();
-        BOOST_TEST(*range.next() == 0);
-        for (int i = 1; i < 10; ++i) {
-            BOOST_CHECK_THROW(range.next(), CancelledError);
-        }
-        BOOST_TEST(!range.next().has_value());
-    }
-}
-
-BOOST_AUTO_TEST_CASE(shutdown_with_cancel_cancels_a_queued_map) {
-    BusyPool busy;
-    auto range = busy.pool.map(twice, numbers_to(3));
-    busy.pool.shutdown(false, true);
-    for (int i = 0; i < 3; ++i) {
-        BOOST_CHECK_THROW(range.next(), CancelledError);
-    }
-    BOOST_TEST(!range.next().has_value());
-}
-
 // --- workers ------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(items_run_at_the_same_time) {
@@ -651,11 +461,12 @@ BOOST_AUTO_TEST_CASE(map_that_is_not_read_runs_before_shutdown_returns) {
 }
 
 BOOST_AUTO_TEST_CASE(one_thread_runs_a_map_before_what_was_submitted_later) {
-    BusyPool busy;
+    ThreadPoolExecutor pool(1);
+    Blocker blocker(pool);
     std::atomic<int> calls{0};
-    const auto range = busy.pool.map([&calls](int) { ++calls; }, numbers_to(1000));
-    auto seen = busy.pool.submit([&calls] { return calls.load(); });
-    busy.release.open();
+    const auto range = pool.map([&calls](int) { ++calls; }, numbers_to(1000));
+    auto seen = pool.submit([&calls] { return calls.load(); });
+    blocker.let_go();
     BOOST_TEST(seen.result() == 1000);
 }
 

@@ -25,18 +25,13 @@ using namespace std::chrono_literals;
 using cofutures::test::Gate;
 using cofutures::test::LeakCheck;
 using cofutures::test::Naturals;
+using cofutures::test::numbers_to;
 using cofutures::test::ObjectCounts;
 using cofutures::test::Observed;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
 namespace {
-
-std::vector<int> numbers_to(int count) {
-    std::vector<int> numbers(static_cast<std::size_t>(count));
-    std::iota(numbers.begin(), numbers.end(), 0);
-    return numbers;
-}
 
 /// Two items, of which the second is there when a gate is open.
 class LateSecond {

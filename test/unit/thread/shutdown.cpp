@@ -5,8 +5,10 @@
 
 #include <cofutures/error.hpp>
 
+#include "support/blocker.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
+#include "support/message_of.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -15,20 +17,194 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <memory>
 #include <optional>
+#include <string>
+#include <thread>
 #include <vector>
 
 using namespace cofutures;
+using namespace cofutures::test;
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
-using cofutures::test::Gate;
-using cofutures::test::generous;
-using cofutures::test::LeakCheck;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
+namespace {
+
+const std::string shutdown_text = "cannot schedule new futures after shutdown";
+
+}  // namespace
+
 BOOST_AUTO_TEST_SUITE(thread_pool_shutdown)
+
+// --- shutdown() and the destructor --------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(after_shutdown_nothing_can_be_submitted) {
+    ThreadPoolExecutor pool(1);
+    pool.shutdown();
+    BOOST_TEST(message_of<ShutdownError>([&] { pool.submit([] {}); }) == shutdown_text);
+}
+
+BOOST_AUTO_TEST_CASE(shutdown_waits_for_all_that_was_submitted) {
+    std::atomic<int> runs{0};
+    ThreadPoolExecutor pool(2);
+    for (int i = 0; i < 1000; ++i) {
+        pool.submit([&runs] { ++runs; });
+    }
+    pool.shutdown();
+    BOOST_TEST(runs == 1000);
+}
+
+BOOST_AUTO_TEST_CASE(the_destructor_waits_for_all_that_was_submitted) {
+    std::atomic<int> runs{0};
+    {
+        ThreadPoolExecutor pool(2);
+        for (int i = 0; i < 1000; ++i) {
+            pool.submit([&runs] { ++runs; });
+        }
+    }
+    BOOST_TEST(runs == 1000);
+}
+
+BOOST_AUTO_TEST_CASE(shutdown_without_waiting_returns_and_what_was_submitted_still_runs) {
+    ThreadPoolExecutor pool(1);
+    Blocker blocker(pool);
+    const auto queued = pool.submit([] { return 1; });
+    pool.shutdown(false);
+    BOOST_TEST(!queued.done());
+    BOOST_CHECK_THROW(pool.submit([] {}), ShutdownError);
+    blocker.let_go();
+    BOOST_TEST(queued.result() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(shutdown_may_be_called_again_with_more_to_ask) {
+    ThreadPoolExecutor pool(1);
+    Blocker blocker(pool);
+    const auto queued = pool.submit([] {});
+    pool.shutdown(false);
+    pool.shutdown(false);
+    BOOST_TEST(!queued.cancelled());
+    pool.shutdown(false, true);
+    BOOST_TEST(queued.cancelled());
+    blocker.let_go();
+    pool.shutdown(true);
+    pool.shutdown(true, true);
+}
+
+BOOST_AUTO_TEST_CASE(cancelling_spares_what_runs) {
+    ThreadPoolExecutor pool(1);
+    Blocker blocker(pool);
+    std::vector<Future<void>> queued;
+    std::thread::id told_on;
+    for (int i = 0; i < 10; ++i) {
+        queued.push_back(pool.submit([] {}));
+    }
+    queued.back().add_done_callback([&] { told_on = std::this_thread::get_id(); });
+    pool.shutdown(false, true);
+    for (const auto& future : queued) {
+        BOOST_TEST(future.cancelled());
+    }
+    BOOST_TEST((told_on == std::this_thread::get_id()));
+    blocker.let_go();
+    blocker.future().result();
+}
+
+BOOST_AUTO_TEST_CASE(several_threads_may_shut_it_down_at_once) {
+    std::atomic<int> runs{0};
+    std::atomic<int> runs_seen{0};
+    ThreadPoolExecutor pool(2);
+    for (int i = 0; i < 100; ++i) {
+        pool.submit([&runs] { ++runs; });
+    }
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&] {
+            pool.shutdown();
+            runs_seen += runs;
+        });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    BOOST_TEST(runs_seen == 400);
+}
+
+BOOST_AUTO_TEST_CASE(waiting_for_its_own_end_inside_a_task_is_refused) {
+    ThreadPoolExecutor pool(1);
+    const auto future = pool.submit([&pool] { pool.shutdown(); });
+    BOOST_CHECK_THROW(future.result(), DeadlockError);
+    BOOST_TEST(pool.submit([] { return 1; }).result() == 1);  // the refused call changed nothing
+}
+
+BOOST_AUTO_TEST_CASE(waiting_for_its_own_end_inside_a_callback_is_refused) {
+    std::string refused;
+    {
+        ThreadPoolExecutor pool(1);
+        const Blocker blocker(pool);
+        pool.submit([] {}
+        ).add_done_callback([&] { refused = message_of<DeadlockError>([&] { pool.shutdown(); }); });
+    }
+    BOOST_TEST(refused.starts_with("shutdown(wait=true) was called inside a task"));
+}
+
+BOOST_AUTO_TEST_CASE(a_task_may_shut_its_pool_down_without_waiting) {
+    ThreadPoolExecutor pool(1);
+    const auto future = pool.submit([&pool] {
+        pool.shutdown(false);
+        pool.submit([] {});
+    });
+    BOOST_TEST(message_of<ShutdownError>([&] { future.result(); }) == shutdown_text);
+}
+
+BOOST_AUTO_TEST_CASE(a_task_may_wait_for_the_end_of_another_pool) {
+    ThreadPoolExecutor outer(1);
+    outer
+        .submit([] {
+            ThreadPoolExecutor inner(1);
+            inner.submit([] {});
+            inner.shutdown();
+        })
+        .result();
+}
+
+BOOST_AUTO_TEST_CASE(the_last_owner_may_be_one_of_its_own_tasks) {
+    for (int round = 0; round < 50; ++round) {
+        auto pool = std::make_shared<ThreadPoolExecutor>(3);
+        ThreadPoolExecutor& borrowed = *pool;
+        Gate owned_by_task;
+        std::atomic<int> runs{0};
+        std::vector<Future<void>> futures;
+        futures.push_back(borrowed.submit([&, pool]() mutable {
+            owned_by_task.wait();
+            pool.reset();
+        }));
+        for (int i = 0; i < 20; ++i) {
+            futures.push_back(borrowed.submit([&runs] { ++runs; }));
+        }
+        pool.reset();
+        owned_by_task.open();
+        for (const auto& future : futures) {
+            future.result();
+        }
+        BOOST_REQUIRE(runs == 20);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_last_owner_may_be_the_callable_of_a_cancelled_task) {
+    auto pool = std::make_shared<ThreadPoolExecutor>(1);
+    auto blocker = std::make_unique<Blocker>(*pool);
+    const auto future = pool->submit([pool] {});
+    std::thread releaser([&blocker] { blocker->let_go(); });
+    pool.reset();
+    future.cancel();
+    future.wait();
+    releaser.join();
+}
+
+// --- with a limit of time, and asynchronously ---------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(shutdown_for_says_whether_all_work_ended_in_time) {
     ThreadPoolExecutor pool(1);
