@@ -174,7 +174,8 @@ private:
 /// **Somebody must run the context.** Waiting for a future, or in shutdown(), on the only thread
 /// that would run it does not end. While something is pending or running, shutdown() throws
 /// DeadlockError, and the destructor does not wait, inside a call of the executor's own, and where
-/// the Asio executor says that the thread is inside it (`running_in_this_thread`).
+/// the Asio executor says that the thread is inside it (`running_in_this_thread`). Beyond that no
+/// search for cycles of waits, as ThreadPoolExecutor has it, knows what threads of a context do.
 ///
 /// **Lifetime.** The destructor waits for all that was submitted. Futures outlive the executor.
 /// Nothing may be submitted once the context is gone.

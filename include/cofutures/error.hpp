@@ -87,7 +87,8 @@ public:
     ~QueueFullError() override;
 };
 
-/// The wait, or the shutdown, could never end: it waits for the very thread or task that waits.
+/// The wait, or the shutdown, could never end: it waits for the very thread or task that waits. Or
+/// the wait has come to be such a one: what it waits for destroys the pool of the task that waits.
 ///
 /// @python  none: Python hangs.
 class COFUTURES_EXPORT DeadlockError : public Error {

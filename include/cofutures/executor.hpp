@@ -50,7 +50,9 @@ public:
     /// @param wait            Return only when all work has ended and threads and processes are
     /// gone.
     /// @param cancel_futures  Cancel all that has not begun.
-    /// @throws DeadlockError  if `wait` is asked for inside one of this executor's own tasks.
+    /// @throws DeadlockError  if `wait` is asked for inside one of this executor's own tasks, or in
+    ///                        another's that one of its tasks waits for; it then takes no more work
+    ///                        and ends when it can.
     /// @thread_safety         Shared objects: safe.
     /// @python                Executor.shutdown(wait=True, *, cancel_futures=False).
     virtual void shutdown(bool wait = true, bool cancel_futures = false) = 0;

@@ -81,9 +81,9 @@ class ProcessPool;
 ///
 /// **Threads.** One thread, started with the first submit, reads what workers send; it ends futures
 /// and so runs their callbacks. A callback that takes long holds up results, and one that waits for
-/// another future of the same pool gets DeadlockError. It may submit, shut down without waiting,
-/// and destroy the pool, which then ends by itself. This program's signal handlers never run on
-/// that thread.
+/// another future of the same pool, or for a task that destroys the pool, gets DeadlockError. It
+/// may submit, shut down without waiting, and destroy the pool, which then ends by itself. This
+/// program's signal handlers never run on that thread.
 ///
 /// **On an io_context.** A pool that is made with an Asio executor has no thread: workers are
 /// started, read and ended, and callbacks run, by whoever runs that executor, one handler at a

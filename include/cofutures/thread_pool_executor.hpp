@@ -83,7 +83,9 @@ struct ThreadPoolOptions {
 /// **Asio.** `get_executor()` gives an Asio executor on the same threads, for timers, sockets and
 /// coroutines; submitted calls leave it its turn.
 ///
-/// **Lifetime.** The destructor waits for all that was submitted. Futures outlive the pool.
+/// **Lifetime.** The destructor waits for all that was submitted. If it runs in a task of another
+/// pool, and a task of this one waits for that, this could never end: the wait of the task in the
+/// pool that is destroyed is ended with DeadlockError. Futures outlive the pool.
 ///
 /// **fork().** In a forked child the pool has no threads: whatever is asked of it there throws
 /// BrokenThreadPool, a wait for one of its calls that has not ended throws DeadlockError, and its
@@ -111,7 +113,7 @@ public:
     /// @throws std::invalid_argument  for a bad option, in Python's words.
     explicit ThreadPoolExecutor(ThreadPoolOptions options);
 
-    /// Waits until all that was submitted has run: shutdown(true).
+    /// Waits until all that was submitted has run, as shutdown(true) does, and is never refused.
     ~ThreadPoolExecutor() override;
 
     /// @copydoc Executor::shutdown

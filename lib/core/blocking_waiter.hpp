@@ -3,13 +3,15 @@
 #include <cofutures/detail/deadline.hpp>
 #include <cofutures/detail/waiter.hpp>
 
+#include "core/sleeper.hpp"
+
 #include <condition_variable>
 #include <mutex>
 
 namespace cofutures::detail {
 
 /// A thread that sleeps until a future is done. Lives on that thread's stack.
-class BlockingWaiter final : public Waiter {
+class BlockingWaiter final : public Waiter, public Sleeper {
 public:
     BlockingWaiter() noexcept : Waiter(Role::thread) {}
 
@@ -17,23 +19,40 @@ public:
         // Signalled under the lock: once it is free the waiter may be gone.
         const std::lock_guard lock(mutex_);
         told_ = true;
-        told_changed_.notify_one();
+        changed_.notify_one();
     }
 
-    /// Sleeps until told; false if the deadline came first.
+    void wake() noexcept override {
+        const std::lock_guard lock(mutex_);
+        woken_ = true;
+        changed_.notify_one();
+    }
+
+    /// Sleeps until told; false if the deadline or wake() came first.
     bool sleep(const Deadline& deadline) {
         std::unique_lock lock(mutex_);
+        const auto ends = [this] {
+            return told_ || woken_;
+        };
         if (!deadline) {
-            told_changed_.wait(lock, [this] { return told_; });
-            return true;
+            changed_.wait(lock, ends);
+        } else {
+            changed_.wait_until(lock, *deadline, ends);
         }
-        return told_changed_.wait_until(lock, *deadline, [this] { return told_; });
+        return told_;
+    }
+
+    /// Sleeps until told, which is certain to come.
+    void sleep_until_told() {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return told_; });
     }
 
 private:
-    std::mutex mutex_;  // guards told_
-    std::condition_variable told_changed_;
+    std::mutex mutex_;  // guards what follows
+    std::condition_variable changed_;
     bool told_ = false;
+    bool woken_ = false;
 };
 
 }  // namespace cofutures::detail

@@ -74,13 +74,23 @@ bool MapJob::look_until(Ready ready, const Deadline& deadline) {
 }
 
 /// A consumer that is a worker sleeps without a deadline, in the graph of waits.
-class MapJob::Sleep {
+class MapJob::Sleep final : public Sleeper {
 public:
     /// @throws DeadlockError  if the outcome depends on that worker.
-    Sleep(MapJob& job, const Deadline& deadline) : blocked_(WorkerContext::current()) {
+    Sleep(MapJob& job, const Deadline& deadline) : job_(job), blocked_(WorkerContext::current()) {
         if (WorkerContext* worker = WorkerContext::current(); worker != nullptr && !deadline) {
             outcome_.reset(new Outcome(job));
-            edge_.emplace(*worker, *outcome_);
+            edge_.emplace(*worker, *outcome_, *this);
+        }
+    }
+
+    void wake() noexcept override { job_.wake(); }
+    [[nodiscard]] bool is_refused() const noexcept { return edge_ && edge_->is_refused(); }
+
+    /// The consumer has slept, and the outcome has not come.
+    void throw_if_refused() const {
+        if (is_refused()) {
+            edge_->throw_refusal();
         }
     }
 
@@ -98,20 +108,21 @@ private:
         MapJob& job_;
     };
 
-    // First of all, as it may bring a worker that does what is waited for.
+    MapJob& job_;
+    // Before the edge, as it may bring a worker that does what is waited for.
     const BlockedWorker blocked_;
     boost::intrusive_ptr<Outcome> outcome_;
     std::optional<WaitEdge> edge_;
 };
 
 // Sleeps until `woken()`, which whoever makes it true says by wake(); false if the deadline came
-// first.
+// first, or the wait was refused.
 template <class Woken>
-bool MapJob::sleep_until(Woken woken, const Deadline& deadline) {
+bool MapJob::sleep_until(Woken woken, const Sleep& sleep, const Deadline& deadline) {
     std::unique_lock lock(sleep_mutex_);
     if (!deadline) {
-        woken_.wait(lock, woken);
-        return true;
+        woken_.wait(lock, [&] { return woken() || sleep.is_refused(); });
+        return woken();
     }
     return woken_.wait_until(lock, *deadline, woken);
 }
@@ -130,11 +141,12 @@ MapSlot* LinkedMapJob::next_in_order(const Deadline& deadline) {
         const Sleep sleep(*this, deadline);
         MapPhase expected = MapPhase::pending;
         if (phase.compare_exchange_strong(expected, MapPhase::awaited, std::memory_order_acq_rel) &&
-            !sleep_until(is_done, deadline)) {
+            !sleep_until(is_done, sleep, deadline)) {
             expected = MapPhase::awaited;
             if (phase.compare_exchange_strong(
                     expected, MapPhase::pending, std::memory_order_acq_rel
                 )) {
+                sleep.throw_if_refused();
                 return nullptr;
             }
         }
@@ -154,9 +166,10 @@ MapSlot* LinkedMapJob::next_done(const Deadline& deadline) {
             return done_.load(std::memory_order_acquire) != &sleeper_;
         };
         if (done_.compare_exchange_strong(expected, &sleeper_, std::memory_order_acq_rel) &&
-            !sleep_until(is_woken, deadline)) {
+            !sleep_until(is_woken, sleep, deadline)) {
             expected = &sleeper_;
             if (done_.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel)) {
+                sleep.throw_if_refused();
                 return nullptr;
             }
         }
@@ -176,8 +189,11 @@ bool NumberedMapJob::wait(std::size_t item, const Deadline& deadline) {
     const Sleep sleep(*this, deadline);
     awaited_.store(item, std::memory_order_relaxed);
     fence_.heavy();
-    const bool ended = sleep_until(is_done, deadline);
+    const bool ended = sleep_until(is_done, sleep, deadline);
     awaited_.store(nobody, std::memory_order_relaxed);
+    if (!ended) {
+        sleep.throw_if_refused();
+    }
     return ended;
 }
 

@@ -498,27 +498,27 @@ bool StateBase::wait_for_others(const Deadline& deadline) {
     WorkerContext* const worker = WorkerContext::current();
     // First of all, as it may bring a worker that does what is waited for.
     const BlockedWorker blocked(worker);
+    BlockingWaiter waiter;
     // A wait with a deadline ends by itself.
     std::optional<WaitEdge> edge;
     if (!deadline) {
         if (worker != nullptr) {
-            edge.emplace(*worker, *this);
+            edge.emplace(*worker, *this, waiter);
         } else {
             refuse_endless_wait(*this);
         }
     }
-    BlockingWaiter waiter;
-    if (!add(waiter)) {
+    if (!add(waiter) || waiter.sleep(deadline)) {
         return true;
     }
-    if (waiter.sleep(deadline)) {
+    if (!remove(waiter)) {
+        waiter.sleep_until_told();  // at this very moment
         return true;
     }
-    if (remove(waiter)) {
-        return false;
+    if (edge) {
+        edge->throw_refusal();
     }
-    waiter.sleep(std::nullopt);  // being told at this very moment
-    return true;
+    return false;
 }
 
 std::exception_ptr StateBase::error() const {

@@ -13,16 +13,21 @@
 
 namespace cofutures::detail {
 
+class TaskPool;
+class WaitEdge;
 class WorkerContext;
 
-/// Where a task is: in a pool's queue, or on a worker of one.
+/// Where a task is: in a pool's queue, or on a worker of one. And where the end of a pool is: that
+/// comes when all its workers are through.
 class TaskPlace {
 public:
     TaskPlace(const TaskPlace&) = delete;
     TaskPlace& operator=(const TaskPlace&) = delete;
 
-    /// The worker that this is, or null for a pool.
+    /// The worker that this is, or null.
     [[nodiscard]] virtual const WorkerContext* worker() const noexcept { return nullptr; }
+    /// The pool whose end this is, or null.
+    [[nodiscard]] virtual const TaskPool* ending() const noexcept { return nullptr; }
 
 protected:
     TaskPlace() = default;
@@ -35,6 +40,16 @@ struct TaskCounts {
     std::uint64_t completed = 0;
     std::uint64_t failed = 0;
     std::size_t busy = 0;  ///< workers that have begun a task and not ended it
+};
+
+/// The place of the future that is done when a pool has ended.
+class PoolEnd final : public TaskPlace {
+public:
+    explicit PoolEnd(const TaskPool& pool) noexcept : pool_(pool) {}
+    [[nodiscard]] const TaskPool* ending() const noexcept override { return &pool_; }
+
+private:
+    const TaskPool& pool_;
 };
 
 /// A pool whose workers run tasks of its queue, and may run one that they wait for in place.
@@ -75,6 +90,12 @@ public:
     /// What a message calls a worker that runs no task.
     [[nodiscard]] virtual const char* worker_label() const noexcept { return "a task"; }
 
+    /// What a message calls the pool.
+    [[nodiscard]] virtual std::string label() const { return "a pool"; }
+
+    /// The place of the future that says that all workers are through.
+    [[nodiscard]] const PoolEnd& end() const noexcept { return end_; }
+
 protected:
     TaskPool() = default;
     /// Waits until nobody looks at it.
@@ -93,6 +114,7 @@ private:
     friend class WorkerContext;
     friend class WaitGraph;
 
+    const PoolEnd end_{*this};
     std::vector<const WorkerContext*> workers_;  // guarded by the wait graph's mutex
     TaskCounts gone_;                            // likewise: by workers that are gone
     std::atomic<std::uint64_t> completed_elsewhere_{0};
@@ -164,7 +186,7 @@ private:
     StateBase* task_ = nullptr;  // the innermost that runs; the thread's, at rest while it waits
     // Guarded by the wait graph's mutex.
     bool retired_ = false;
-    StateBase* awaited_ = nullptr;
+    WaitEdge* edge_ = nullptr;                 // its wait
     const WorkerContext* stand_in_ = nullptr;  // who runs a task in its place, while it waits
     std::atomic<std::uint64_t> begun_{0};
     std::atomic<std::uint64_t> completed_{0};

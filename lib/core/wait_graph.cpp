@@ -2,12 +2,17 @@
 
 #include <cofutures/error.hpp>
 
+#include <boost/assert.hpp>
+
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <new>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -38,10 +43,10 @@ const char* stack_position() noexcept {
 /// graph_mutex.
 ///
 /// All that the future depends on becomes a graph: futures that need several others, all or any of
-/// them; workers, which need what they wait for; and pools without a worker to spare, whose tasks
-/// need any of their workers. Who needs nobody can go on, and so, step by step, can whoever needs
-/// only such. The rest is stuck: the calling worker, and who needs it. Each is looked at once, and
-/// none on top of another, as there may be very many.
+/// them; workers, which need what they wait for; pools without a worker to spare, whose tasks need
+/// any of their workers; and ends of pools, which need all of them. Who needs nobody can go on, and
+/// so, step by step, can whoever needs only such. The rest is stuck: the calling worker, and who
+/// needs it. Each is looked at once, and none on top of another, as there may be very many.
 class WaitGraph {
 public:
     /// @param caller  Null for a thread that is no worker.
@@ -64,9 +69,7 @@ public:
         }
     }
     static void remove(WorkerContext& worker);
-    static void set_awaited(WorkerContext& worker, StateBase* awaited) {
-        worker.awaited_ = awaited;
-    }
+    static void set_edge(WorkerContext& worker, WaitEdge* edge) { worker.edge_ = edge; }
 
     [[nodiscard]] std::string describe() const {
         std::string text = "the wait would never end: ";
@@ -74,24 +77,31 @@ public:
             return text + "in a forked child there are none of the pool's threads; make another "
                           "pool in the child, or fork before the call is submitted";
         }
-        const std::vector<const Need*> way = way_to_caller();
-        if (way.empty()) {
+        const Way way = way_to_the_end();
+        if (!leads_to_caller(way)) {
             return text + "it blocks a thread of the very context that is to end it; co_await the "
                           "future, or wait on another thread";
         }
-        constexpr const char* waits = ", which waits for ";
-        text += label(*caller_);
-        for (const Need* need : way) {
-            if (need->task) {
-                text += waits + label(*need->task);
-            } else if (const WorkerContext* worker = nodes_[need->node].worker) {
-                text += waits + label(*worker);
-            }
+        return text + label(*caller_) + describe(way.begin(), way.end());
+    }
+
+    /// The future that cannot end is that of a pool. Refuses the wait of a worker of it, on the way
+    /// to what keeps it from ending: that of the last one, which needs no other of them.
+    void refuse_wait_of_worker() {
+        const TaskPool* const ending = nodes_[goal_.node].ending;
+        BOOST_ASSERT_MSG(ending != nullptr, "whoever waits is no worker of it, and in its process");
+        const Way way = way_to_the_end();
+        const auto last = std::find_if(way.rbegin(), way.rend(), [&](const Need* need) {
+            const WorkerContext* const worker = nodes_[need->node].worker;
+            return worker != nullptr && &worker->pool() == ending;
+        });
+        const WorkerContext& worker = *nodes_[(*last)->node].worker;
+        std::string text = "the wait would never end: " + label(worker);
+        text += describe(last.base(), way.end());
+        if (!leads_to_caller(way)) {
+            text += waits + std::string("the thread that destroys its pool");
         }
-        if (way.back()->task && way.back()->task != caller_->task_) {
-            text += waits + label(*caller_);  // which runs in place of it, and so it waits for that
-        }
-        return text;
+        refuse(*worker.edge_, text + waits + label(*way.front()));
     }
 
 private:
@@ -104,11 +114,12 @@ private:
         StatePtr task{};            // what is needed of the node, if it has a name
     };
 
-    // One of three kinds, or what never ends.
+    // One of four kinds, or what never ends.
     struct Node {
         StatePtr gathering{};
         const WorkerContext* worker = nullptr;
         const TaskPool* pool = nullptr;
+        const TaskPool* ending = nullptr;
 
         Dependencies needed{};  // by the gathering, until it is expanded
         std::vector<Need> needs{};
@@ -153,8 +164,10 @@ private:
             return {};  // a promise, or work that is nobody's here: it may end at any time
         }
         const WorkerContext* const worker = place->worker();
-        const auto& pool =
-            worker != nullptr ? worker->pool() : static_cast<const TaskPool&>(*place);
+        const TaskPool* const ending = place->ending();
+        const auto& pool = worker != nullptr   ? worker->pool()
+                           : ending != nullptr ? *ending
+                                               : static_cast<const TaskPool&>(*place);
         if (!pool.is_at_home()) {
             away_ = true;
             return {node(&away_, {})};
@@ -166,6 +179,11 @@ private:
         if (pool.needs_this_thread()) {
             return {node(&away_, {})};
         }
+        if (ending != nullptr) {
+            return std::ranges::all_of(pool.workers_, [&](auto* each) { return goes_on(*each); })
+                       ? Need()
+                       : Need{node(place, {.ending = ending})};
+        }
         // It is queued, or a coroutine that has begun: any of the workers will do for it.
         if (!indices_.contains(&pool) && has_worker_to_spare(pool)) {
             return {};
@@ -174,7 +192,8 @@ private:
     }
 
     [[nodiscard]] bool goes_on(const WorkerContext& worker) const {
-        return &worker != caller_ && worker.awaited_ == nullptr && worker.stand_in_ == nullptr;
+        return &worker != caller_ && worker.stand_in_ == nullptr &&
+               (worker.edge_ == nullptr || worker.edge_->is_refused());
     }
 
     [[nodiscard]] bool has_worker_to_spare(const TaskPool& pool) const {
@@ -199,8 +218,9 @@ private:
     }
 
     [[nodiscard]] bool never_ends(const Node& node) const {
-        return node.worker != nullptr ? node.worker == caller_
-                                      : node.gathering == nullptr && node.pool == nullptr;
+        return node.worker != nullptr
+                   ? node.worker == caller_
+                   : node.gathering == nullptr && node.pool == nullptr && node.ending == nullptr;
     }
 
     struct Needs {
@@ -214,8 +234,12 @@ private:
         if (const WorkerContext* const worker = nodes_[index].worker) {
             if (worker->stand_in_ != nullptr) {
                 needs.all.push_back({node(worker->stand_in_, {.worker = worker->stand_in_})});
-            } else if (worker->awaited_ != nullptr) {
-                needs.all.push_back(need_of(StatePtr(worker->awaited_)));
+            } else if (!goes_on(*worker)) {
+                needs.all.push_back(need_of(StatePtr(&worker->edge_->awaited_)));
+            }
+        } else if (const TaskPool* const ending = nodes_[index].ending) {
+            for (const WorkerContext* each : ending->workers_) {
+                needs.all.push_back({node(each, {.worker = each})});
             }
         } else if (const TaskPool* const pool = nodes_[index].pool) {
             needs.any_suffices = true;
@@ -290,17 +314,17 @@ private:
         return need.node != nobody && nodes_[need.node].missing != 0;
     }
 
-    // The shortest way from what is awaited to the calling worker, over those that are stuck; empty
-    // if it is not they that wait for it.
-    [[nodiscard]] std::vector<const Need*> way_to_caller() const {
+    // The shortest way from what is awaited to what never ends, over those that are stuck.
+    using Way = std::vector<const Need*>;
+    [[nodiscard]] Way way_to_the_end() const {
         std::vector<const Need*> reached_by(nodes_.size());
         std::vector<std::size_t> reached_from(nodes_.size(), nobody);
         std::vector<std::size_t> found{goal_.node};
         reached_by[goal_.node] = &goal_;
         for (std::size_t next = 0; next < found.size(); ++next) {
             const std::size_t index = found[next];
-            if (caller_ != nullptr && nodes_[index].worker == caller_) {
-                std::vector<const Need*> way;
+            if (never_ends(nodes_[index])) {
+                Way way;
                 for (std::size_t at = index; at != nobody; at = reached_from[at]) {
                     way.push_back(reached_by[at]);
                 }
@@ -318,6 +342,45 @@ private:
         return {};
     }
 
+    [[nodiscard]] bool leads_to_caller(const Way& way) const {
+        return caller_ != nullptr && nodes_[way.back()->node].worker == caller_;
+    }
+
+    // Those on a way, or part of it, after the one that is named already.
+    [[nodiscard]] std::string describe(Way::const_iterator first, Way::const_iterator last) const {
+        std::string text;
+        for (auto need = first; need != last; ++need) {
+            if (const std::string name = label(**need); !name.empty()) {
+                text += waits + name;
+            }
+        }
+        const Need& end = **std::prev(last);
+        if (end.task && caller_ != nullptr && nodes_[end.node].worker == caller_ &&
+            end.task != caller_->task_) {
+            text += waits + label(*caller_);  // which runs in place of it, and so it waits for that
+        }
+        return text;
+    }
+
+    static void refuse(WaitEdge& edge, std::string text) {
+        edge.refusal_ = std::move(text);
+        edge.is_refused_.store(true, std::memory_order_release);
+        edge.sleeper_.wake();
+    }
+
+    static constexpr const char* waits = ", which waits for ";
+
+    // Empty for what has no name.
+    [[nodiscard]] std::string label(const Need& need) const {
+        const Node& node = nodes_[need.node];
+        if (need.task) {
+            return label(*need.task);
+        }
+        if (node.worker != nullptr) {
+            return label(*node.worker);
+        }
+        return node.ending != nullptr ? "the end of " + node.ending->label() : std::string();
+    }
     static std::string label(const StateBase& task) { return '"' + task.label() + '"'; }
     static std::string label(const WorkerContext& worker) {
         return worker.task_ == nullptr ? std::string(worker.pool().worker_label())
@@ -423,25 +486,60 @@ TaskPool::~TaskPool() {
 
 void refuse_endless_wait(StateBase& awaited) {
     const std::lock_guard lock(graph_mutex);
-    WaitGraph graph(nullptr);
+    WaitGraph graph(WorkerContext::current());
     if (graph.cannot_end(StatePtr(&awaited))) {
         throw DeadlockError(graph.describe());
     }
 }
 
-WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited) : worker_(worker) {
+namespace {
+
+void refuse_waits_that_keep(StateBase& end) {
+    const std::lock_guard lock(graph_mutex);
+    for (;;) {
+        WaitGraph graph(WorkerContext::current());
+        if (!graph.cannot_end(StatePtr(&end))) {
+            return;
+        }
+        graph.refuse_wait_of_worker();
+    }
+}
+
+}  // namespace
+
+void wait_for_end(StateBase& end) noexcept {
+    constexpr std::chrono::milliseconds a_while{10};
+    while (!end.done()) {
+        try {
+            try {
+                end.wait(std::nullopt);
+            } catch (const DeadlockError&) {
+                refuse_waits_that_keep(end);
+            }
+        } catch (const std::bad_alloc&) {
+            end.wait(Clock::now() + a_while);  // which needs no memory; the graph does
+        }
+    }
+}
+
+WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited, Sleeper& sleeper)
+    : worker_(worker), awaited_(awaited), sleeper_(sleeper) {
     worker.pool().worker_waits();
     const std::lock_guard lock(graph_mutex);
     WaitGraph graph(&worker);
     if (graph.cannot_end(StatePtr(&awaited))) {
         throw DeadlockError(graph.describe());
     }
-    WaitGraph::set_awaited(worker_, &awaited);
+    WaitGraph::set_edge(worker_, this);
 }
 
 WaitEdge::~WaitEdge() {
     const std::lock_guard lock(graph_mutex);
-    WaitGraph::set_awaited(worker_, nullptr);
+    WaitGraph::set_edge(worker_, nullptr);
+}
+
+void WaitEdge::throw_refusal() const {
+    throw DeadlockError(refusal_);
 }
 
 }  // namespace cofutures::detail

@@ -4,6 +4,7 @@
 #include <cofutures/task_options.hpp>
 
 #include "core/wait_for_room.hpp"
+#include "core/wait_graph.hpp"
 #include "process/image.hpp"
 #include "process/message.hpp"
 #include "process/pipe_io.hpp"
@@ -72,7 +73,9 @@ std::string ProcessPool::Entry::name() const {
 }
 
 ProcessPool::ProcessPool(Config config)
-    : config_(complete(std::move(config))), fsm_(config_.decisions) {}
+    : config_(complete(std::move(config))), fsm_(config_.decisions) {
+    detail::FutureAccess::state(finished_future()).set_place(&place_.end());
+}
 
 ProcessPool::~ProcessPool() {
     BOOST_ASSERT_MSG(entries_.empty(), "the executor shuts down before it lets go of the pool");
@@ -383,11 +386,21 @@ bool ProcessPool::shutdown_until(const detail::Deadline& deadline, bool cancel_p
     if (!detail::FutureAccess::state(finished_future()).wait(deadline)) {
         return false;
     }
+    join_manager();
+    return true;
+}
+
+void ProcessPool::shutdown_for_good() noexcept {
+    decide([&](PoolActions& actions) { fsm_.shutdown(false, actions); });
+    detail::wait_for_end(detail::FutureAccess::state(finished_future()));
+    join_manager();
+}
+
+void ProcessPool::join_manager() noexcept {
     const std::lock_guard lock(join_mutex_);
     if (manager_.joinable() && manager_.get_id() != std::this_thread::get_id()) {
         manager_.join();
     }
-    return true;
 }
 
 Future<void> ProcessPool::begin_shutdown(bool cancel_pending) {

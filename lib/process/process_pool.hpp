@@ -92,6 +92,9 @@ public:
 
     /// As Executor::shutdown_for().
     bool shutdown_until(const detail::Deadline& deadline, bool cancel_pending);
+    /// As shutdown(true) of a thread that must not go on before all has run: if it never could,
+    /// waits of the pool's callbacks are refused instead of this one. Not inside of those.
+    void shutdown_for_good() noexcept;
 
     /// Shuts down; gives a future that ends when all workers are gone and the manager leaves.
     Future<void> begin_shutdown(bool cancel_pending);
@@ -169,6 +172,7 @@ private:
         [[nodiscard]] const char* worker_label() const noexcept override {
             return "a callback of a process pool";
         }
+        [[nodiscard]] std::string label() const override { return "a process pool"; }
 
     private:
         const ProcessPool& pool_;
@@ -193,6 +197,7 @@ private:
     [[nodiscard]] std::shared_ptr<ProcessPool> keep() { return io_ ? nullptr : shared_from_this(); }
     [[nodiscard]] Future<void> finished_future() const;
     void finish() noexcept;
+    void join_manager() noexcept;
     static void end(Promise<void>& promise, std::exception_ptr error) noexcept;
     void queued(const Entry& entry) const noexcept;
     void dropped(const Entry& entry, TaskOutcome outcome) const noexcept;

@@ -111,8 +111,11 @@ ProcessPoolExecutor::~ProcessPoolExecutor() {
         static_cast<void>(new std::shared_ptr<process::ProcessPool>(std::move(pool_)));
         return;
     }
-    // Inside a callback it cannot wait: the manager ends by itself then.
-    pool_->shutdown(pool_->has_own_thread() && !pool_->runs_this_thread(), false);
+    if (pool_->has_own_thread() && !pool_->runs_this_thread()) {
+        pool_->shutdown_for_good();
+    } else {
+        pool_->shutdown(false, false);  // inside a callback: the manager ends by itself
+    }
 }
 
 // These end futures, and a callback may destroy this object.

@@ -6,6 +6,7 @@
 
 #include "core/report_task.hpp"
 #include "core/wait_for_room.hpp"
+#include "core/wait_graph.hpp"
 
 #include <boost/assert.hpp>
 
@@ -40,7 +41,9 @@ bool has_limit(const TaskOptions* options) noexcept {
 ThreadPool::ThreadPool(Config config)
     : config_(std::move(config)),
       timer_(std::make_shared<detail::TaskTimer>()),
-      drainers_allowed_(config_.max_threads) {}
+      drainers_allowed_(config_.max_threads) {
+    detail::FutureAccess::state(ended_future_).set_place(&end());
+}
 
 ThreadPool::~ThreadPool() {
     BOOST_ASSERT_MSG(queue_.empty(), "the executor shuts down before it lets go of the pool");
@@ -357,6 +360,12 @@ bool ThreadPool::shutdown_until(const detail::Deadline& deadline, bool cancel_pe
     }
     join_threads();
     return true;
+}
+
+void ThreadPool::shutdown_for_good() noexcept {
+    close(false);
+    detail::wait_for_end(detail::FutureAccess::state(ended_future_));
+    join_threads();
 }
 
 void ThreadPool::close(bool cancel_pending) {

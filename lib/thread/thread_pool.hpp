@@ -94,6 +94,9 @@ public:
     void shutdown(bool wait, bool cancel_pending);
     Future<void> begin_shutdown(bool cancel_pending);
     bool shutdown_until(const detail::Deadline& deadline, bool cancel_pending);
+    /// As shutdown(true) of a thread that must not go on before all has run: if it never could,
+    /// waits of the pool's tasks are refused instead of this one. Not for the pool's own threads.
+    void shutdown_for_good() noexcept;
     [[nodiscard]] ExecutorStats stats() const;
 
     /// The pool's Asio executor; starts all threads.
@@ -114,6 +117,7 @@ public:
     }
 
     [[nodiscard]] const detail::TaskAccount* account() const noexcept override { return this; }
+    [[nodiscard]] std::string label() const override { return '"' + config_.name_prefix + '"'; }
     [[nodiscard]] std::size_t most_workers() const noexcept override {
         return threads_refused_.load(std::memory_order_relaxed)
                    ? live_.load(std::memory_order_relaxed)  // no other can be counted on

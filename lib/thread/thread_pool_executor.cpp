@@ -68,8 +68,11 @@ ThreadPoolExecutor::~ThreadPoolExecutor() {
         static_cast<void>(new std::shared_ptr<thread::ThreadPool>(std::move(pool_)));
         return;
     }
-    // Inside one of its own tasks it cannot wait: the threads end by themselves then.
-    pool_->shutdown(!pool_->runs_this_thread(), false);
+    if (pool_->runs_this_thread()) {
+        pool_->shutdown(false, false);  // the threads end by themselves
+    } else {
+        pool_->shutdown_for_good();
+    }
 }
 
 void ThreadPoolExecutor::shutdown(bool wait, bool cancel_futures) {

@@ -1,11 +1,14 @@
 #include <cofutures/process_pool_executor.hpp>
 
+#include <cofutures/thread_pool_executor.hpp>
+
 #define BOOST_TEST_MODULE policies
 #define BOOST_TEST_NO_MAIN
 #include "process/pool_test.hpp"
 #include "support/eventually.hpp"
 #include "support/leak_check.hpp"
 #include "support/rounds.hpp"
+#include "support/thread_state.hpp"
 #include "support/wait_to_be_killed.hpp"
 
 #include <chrono>
@@ -15,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -438,6 +442,32 @@ BOOST_AUTO_TEST_CASE(a_callback_that_waits_for_the_pool_gets_an_error) {
     });
     done.wait();
     BOOST_TEST(problem.find("a callback of a process pool") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_callback_that_waits_for_who_destroys_the_pool_gets_an_error) {
+    std::optional<ProcessPoolExecutor> pool(std::in_place, 1);
+    ThreadPoolExecutor threads(1);
+    Promise<Future<void>> known;
+    Promise<pid_t> callback;
+    Promise<std::string> problem;
+    pool->submit(twice, 1).add_done_callback([&, destroys = known.get_future()] {
+        const Future<void> destroyer = destroys.result();
+        callback.set_result(::gettid());
+        try {
+            destroyer.result();
+            problem.set_result("none");
+        } catch (const DeadlockError& error) {
+            problem.set_result(error.what());
+        }
+    });
+    const auto destroyer = threads.submit({.name = "destroyer"}, [&] {
+        BOOST_TEST(falls_asleep(callback.get_future().result()));
+        pool.reset();
+    });
+    known.set_result(destroyer);
+    destroyer.result(generous);
+    const std::string expected = "a callback of a process pool, which waits for \"destroyer\"";
+    BOOST_TEST(problem.get_future().result().find(expected) != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(bad_options_are_refused) {

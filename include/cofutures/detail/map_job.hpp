@@ -45,7 +45,7 @@ protected:
     template <class Ready>
     bool look_until(Ready ready, const Deadline& deadline);
     template <class Woken>
-    bool sleep_until(Woken woken, const Deadline& deadline);
+    bool sleep_until(Woken woken, const Sleep& sleep, const Deadline& deadline);
     void wake() noexcept;
 
 private:

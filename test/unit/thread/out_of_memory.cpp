@@ -13,6 +13,8 @@
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 #include "support/memory_shortage.hpp"
+#include "support/thread_state.hpp"
+#include "support/waits_for_caller.hpp"
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/io_context.hpp>
@@ -21,10 +23,13 @@
 #include <cstddef>
 #include <functional>
 #include <new>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 namespace asio = boost::asio;
 
@@ -254,6 +259,55 @@ BOOST_AUTO_TEST_CASE(the_end_of_a_pool_needs_no_memory) {
             require_end(future);
         }
         BOOST_TEST(!came);
+    }
+}
+
+// It takes memory to see whether it could wait for ever.
+BOOST_AUTO_TEST_CASE(a_destructor_out_of_memory_waits_for_tasks_that_wait) {
+    at_every_allocation([](long allocations, bool lasts) {
+        Gate awaited;
+        Gate destroyed;
+        ThreadPoolExecutor other(1);
+        std::optional<ThreadPoolExecutor> pool(std::in_place, 1);
+        Promise<Future<void>> known;
+        const auto end_known = known.get_future();
+        auto waits = pool->submit([&] { end_known.result().result(); });
+        auto end = other.submit([&, destroyer = ::gettid()] {
+            if (comes_to_wait_for_caller(waits)) {
+                awaited.open();
+            }
+            destroyed.wait();
+            static_cast<void>(falls_asleep(destroyer));
+        });
+        known.set_result(end);
+        awaited.wait();
+        const bool came = run_short(allocations, lasts, [&] {
+            destroyed.open();
+            pool.reset();
+        });
+        BOOST_TEST(waits.done());
+        require_end(end);
+        return came;
+    });
+}
+
+BOOST_AUTO_TEST_CASE(a_destructor_out_of_memory_refuses_waits_that_keep_it) {
+    bool came = true;
+    for (long allocations = 0; came; ++allocations) {
+        BOOST_REQUIRE(allocations < 1000);
+        Promise<Future<void>> known;
+        const auto outer_known = known.get_future();
+        ThreadPoolExecutor other(1);
+        std::optional<ThreadPoolExecutor> pool(std::in_place, 1);
+        auto waits = pool->submit([&] { outer_known.result().result(); });
+        auto outer = other.submit([&] {
+            BOOST_TEST(comes_to_wait_for_caller(waits));
+            came = run_short(allocations, false, [&] { pool.reset(); });
+        });
+        known.set_result(outer);
+        require_end(outer);
+        require_end(waits);
+        BOOST_CHECK_THROW(waits.result(), DeadlockError);
     }
 }
 
