@@ -16,7 +16,7 @@ using namespace cofutures::test::explorer;
 
 namespace {
 
-Step<bool> change_phase(Atomic<unsigned>& word, unsigned phase, unsigned from, unsigned to) {
+Step<bool> exchange_phase(Atomic<unsigned>& word, unsigned phase, unsigned from, unsigned to) {
     for (;;) {
         const unsigned old = co_await word.load();
         if ((old & phase) != from) {
@@ -55,7 +55,7 @@ struct Word {
     }
 
     Step<bool> change_phase(unsigned from, unsigned to) {
-        return ::change_phase(word, phase, from, to);
+        return exchange_phase(word, phase, from, to);
     }
     Step<bool> lock_unless_done() {
         for (;;) {
@@ -240,7 +240,7 @@ struct SentAhead {
     SentAhead(Run& in, AheadFault fault_) : run(in), fault(fault_) {}
 
     Step<bool> change_phase(unsigned from, unsigned to) {
-        return ::change_phase(word, phase, from, to);
+        return exchange_phase(word, phase, from, to);
     }
     Step<bool> send_ahead() {
         co_await slot.store(offered);
