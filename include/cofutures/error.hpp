@@ -88,7 +88,8 @@ public:
 };
 
 /// The wait, or the shutdown, could never end: it waits for the very thread or task that waits. Or
-/// the wait has come to be such a one: what it waits for destroys the pool of the task that waits.
+/// the wait has come to be such a one: what it waits for destroys the pool of the task that waits;
+/// then a wait throws that had begun, and one in a destructor ends the program.
 ///
 /// @python  none: Python hangs.
 class COFUTURES_EXPORT DeadlockError : public Error {

@@ -85,7 +85,9 @@ struct ThreadPoolOptions {
 ///
 /// **Lifetime.** The destructor waits for all that was submitted. If it runs in a task of another
 /// pool, and a task of this one waits for that, this could never end: the wait of the task in the
-/// pool that is destroyed is ended with DeadlockError. Futures outlive the pool.
+/// pool that is destroyed is ended with DeadlockError. That cannot be done, and the destructor does
+/// not return, if a coroutine of this pool awaits that task, or what waits for it is a handler of
+/// async_shutdown() or a std::stop_callback. Futures outlive the pool.
 ///
 /// **fork().** In a forked child the pool has no threads: whatever is asked of it there throws
 /// BrokenThreadPool, a wait for one of its calls that has not ended throws DeadlockError, and its

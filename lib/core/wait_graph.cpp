@@ -2,8 +2,6 @@
 
 #include <cofutures/error.hpp>
 
-#include <boost/assert.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -50,7 +48,9 @@ const char* stack_position() noexcept {
 class WaitGraph {
 public:
     /// @param caller  Null for a thread that is no worker.
-    explicit WaitGraph(const WorkerContext* caller) : caller_(caller) {}
+    /// @param goes_on  A pool whose workers are taken to go on, whatever they wait for; or null.
+    explicit WaitGraph(const WorkerContext* caller, const TaskPool* goes_on = nullptr)
+        : caller_(caller), goes_on_(goes_on) {}
 
     /// Whether `future` cannot end before the calling worker goes on.
     bool cannot_end(StatePtr future) {
@@ -78,30 +78,22 @@ public:
                           "pool in the child, or fork before the call is submitted";
         }
         const Way way = way_to_the_end();
+        if (way.empty()) {
+            return text + "what it waits for waits for itself";
+        }
         if (!leads_to_caller(way)) {
             return text + "it blocks a thread of the very context that is to end it; co_await the "
                           "future, or wait on another thread";
         }
-        return text + label(*caller_) + describe(way.begin(), way.end());
+        return text + label(*caller_) + describe(way);
     }
 
-    /// The future that cannot end is that of a pool. Refuses the wait of a worker of it, on the way
-    /// to what keeps it from ending: that of the last one, which needs no other of them.
-    void refuse_wait_of_worker() {
-        const TaskPool* const ending = nodes_[goal_.node].ending;
-        BOOST_ASSERT_MSG(ending != nullptr, "whoever waits is no worker of it, and in its process");
-        const Way way = way_to_the_end();
-        const auto last = std::find_if(way.rbegin(), way.rend(), [&](const Need* need) {
-            const WorkerContext* const worker = nodes_[need->node].worker;
-            return worker != nullptr && &worker->pool() == ending;
-        });
-        const WorkerContext& worker = *nodes_[(*last)->node].worker;
-        std::string text = "the wait would never end: " + label(worker);
-        text += describe(last.base(), way.end());
-        if (!leads_to_caller(way)) {
-            text += waits + std::string("the thread that destroys its pool");
-        }
-        refuse(*worker.edge_, text + waits + label(*way.front()));
+    /// Refuses waits of a pool's workers, as the pool would never end; says whether there was any
+    /// to refuse.
+    static bool refuse_waits_in(const TaskPool& pool, const WorkerContext* caller) {
+        // Those that would never end even if all others of the pool did; if there are none, they
+        // wait for each other, and any will do.
+        return refuse_waits_in(pool, caller, &pool) || refuse_waits_in(pool, caller, nullptr);
     }
 
 private:
@@ -192,8 +184,9 @@ private:
     }
 
     [[nodiscard]] bool goes_on(const WorkerContext& worker) const {
-        return &worker != caller_ && worker.stand_in_ == nullptr &&
-               (worker.edge_ == nullptr || worker.edge_->is_refused());
+        return &worker != caller_ && (&worker.pool() == goes_on_ ||
+                                      (worker.stand_in_ == nullptr &&
+                                       (worker.edge_ == nullptr || worker.edge_->is_refused())));
     }
 
     [[nodiscard]] bool has_worker_to_spare(const TaskPool& pool) const {
@@ -343,27 +336,53 @@ private:
     }
 
     [[nodiscard]] bool leads_to_caller(const Way& way) const {
-        return caller_ != nullptr && nodes_[way.back()->node].worker == caller_;
+        return caller_ != nullptr && !way.empty() && nodes_[way.back()->node].worker == caller_;
     }
 
-    // Those on a way, or part of it, after the one that is named already.
-    [[nodiscard]] std::string describe(Way::const_iterator first, Way::const_iterator last) const {
+    // Those on a way, after the one that is named already.
+    [[nodiscard]] std::string describe(const Way& way) const {
         std::string text;
-        for (auto need = first; need != last; ++need) {
-            if (const std::string name = label(**need); !name.empty()) {
+        for (const Need* need : way) {
+            if (const std::string name = label(*need); !name.empty()) {
                 text += waits + name;
             }
         }
-        const Need& end = **std::prev(last);
-        if (end.task && caller_ != nullptr && nodes_[end.node].worker == caller_ &&
-            end.task != caller_->task_) {
+        if (leads_to_caller(way) && way.back()->task && way.back()->task != caller_->task_) {
             text += waits + label(*caller_);  // which runs in place of it, and so it waits for that
         }
         return text;
     }
 
-    static void refuse(WaitEdge& edge, std::string text) {
-        edge.refusal_ = std::move(text);
+    static bool
+    refuse_waits_in(const TaskPool& pool, const WorkerContext* caller, const TaskPool* goes_on) {
+        bool refused = false;
+        for (const WorkerContext* worker : pool.workers_) {
+            if (worker->edge_ == nullptr || worker->edge_->is_refused()) {
+                continue;
+            }
+            WaitGraph graph(caller, goes_on);
+            if (graph.cannot_end(StatePtr(&worker->edge_->awaited_))) {
+                graph.refuse(*worker, pool);
+                refused = true;
+                if (goes_on == nullptr) {
+                    break;
+                }
+            }
+        }
+        return refused;
+    }
+
+    // The wait of a worker, which this graph is of.
+    void refuse(const WorkerContext& worker, const TaskPool& ending) const {
+        const Way way = way_to_the_end();
+        std::string text = "the wait would never end: " + label(worker) + describe(way);
+        if (way.empty()) {
+            text += waits + std::string("itself");
+        } else if (!leads_to_caller(way)) {
+            text += waits + std::string("the thread that destroys its pool");
+        }
+        WaitEdge& edge = *worker.edge_;
+        edge.refusal_ = text + waits + "the end of " + ending.label();
         edge.is_refused_.store(true, std::memory_order_release);
         edge.sleeper_.wake();
     }
@@ -388,6 +407,7 @@ private:
     }
 
     const WorkerContext* const caller_;
+    const TaskPool* const goes_on_;
     bool away_ = false;  // a pool of another process is among them
     Need goal_;
     std::vector<Node> nodes_;
@@ -494,30 +514,40 @@ void refuse_endless_wait(StateBase& awaited) {
 
 namespace {
 
-void refuse_waits_that_keep(StateBase& end) {
+// Whether there was any to refuse.
+bool refuse_waits_that_keep(StateBase& end) {
     const std::lock_guard lock(graph_mutex);
-    for (;;) {
-        WaitGraph graph(WorkerContext::current());
-        if (!graph.cannot_end(StatePtr(&end))) {
-            return;
-        }
-        graph.refuse_wait_of_worker();
-    }
+    // A pool ends with none looking at it, and then its end is done.
+    return end.done() ||
+           WaitGraph::refuse_waits_in(*end.place()->ending(), WorkerContext::current());
 }
 
 }  // namespace
 
 void wait_for_end(StateBase& end) noexcept {
-    constexpr std::chrono::milliseconds a_while{10};
+    const auto wait_a_while = [&] {
+        end.wait(Clock::now() + std::chrono::milliseconds(10));  // which needs no memory
+    };
+    bool looks_again = false;
     while (!end.done()) {
         try {
             try {
-                end.wait(std::nullopt);
+                if (looks_again) {
+                    refuse_endless_wait(end);
+                    wait_a_while();
+                } else {
+                    end.wait(std::nullopt);
+                }
             } catch (const DeadlockError&) {
-                refuse_waits_that_keep(end);
+                // A thread that is no worker is not in the graph: whoever comes to wait for it
+                // later is not refused at once.
+                looks_again = WorkerContext::current() == nullptr;
+                if (!refuse_waits_that_keep(end)) {
+                    wait_a_while();
+                }
             }
         } catch (const std::bad_alloc&) {
-            end.wait(Clock::now() + a_while);  // which needs no memory; the graph does
+            wait_a_while();
         }
     }
 }

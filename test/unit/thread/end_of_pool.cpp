@@ -172,6 +172,35 @@ BOOST_AUTO_TEST_CASE(only_the_wait_that_the_others_need_is_refused) {
     third.result(generous);
 }
 
+BOOST_AUTO_TEST_CASE(a_wait_for_any_that_ends_thereby_is_not_refused) {
+    ThreadPoolExecutor third(1);
+    ThreadPoolExecutor fourth(1);
+    Scene scene(2);
+    const auto first = scene.add("first", [&](const Future<void>& outer) {
+        const auto between = third.submit([outer] { outer.wait(); });
+        fourth.submit([between] { between.wait(); }).result();
+    });
+    const auto second = scene.add("second", [&](const Future<void>& outer) {
+        wait(std::vector{first, outer}, FIRST_COMPLETED);
+    });
+    scene.when_all_wait(destroy).result(generous);
+    BOOST_CHECK_THROW(first.result(generous), DeadlockError);
+    second.result(generous);
+}
+
+BOOST_AUTO_TEST_CASE(pools_that_are_destroyed_in_tasks_of_each_other_all_end) {
+    std::optional<ThreadPoolExecutor> innermost(std::in_place, 1);
+    std::optional<Future<void>> call;
+    Scene scene(1);
+    const auto inner = scene.add("inner", [&](const Future<void>& outer) {
+        call = innermost->submit([outer] { outer.result(); });
+        innermost.reset();
+    });
+    scene.when_all_wait(destroy).result(generous);
+    inner.result(generous);
+    BOOST_CHECK_THROW(call->result(generous), DeadlockError);
+}
+
 BOOST_AUTO_TEST_CASE(every_wait_that_needs_it_is_refused) {
     Scene scene(3);
     const std::array calls{
@@ -236,20 +265,20 @@ BOOST_AUTO_TEST_CASE(who_reads_a_map_is_refused) {
     ThreadPoolExecutor mapping(2);
     const auto read_in_order = [&](const Future<void>& outer) {
         for ([[maybe_unused]] const int item :
-             mapping.map([&outer](int value) { return outer.wait(), value; }, std::vector{1})) {
+             mapping.map([outer](int value) { return outer.wait(), value; }, std::vector{1})) {
         }
     };
     const auto read_buffered = [&](const Future<void>& outer) {
         for ([[maybe_unused]] const int item : mapping.map(
                  MapOptions{.buffersize = 1},
-                 [&outer](int value) { return outer.wait(), value; },
+                 [outer](int value) { return outer.wait(), value; },
                  std::vector{1}
              )) {
         }
     };
     const auto read_unordered = [&](const Future<void>& outer) {
         for ([[maybe_unused]] const int item : mapping.map_unordered(
-                 [&outer](int value) { return outer.wait(), value; }, std::vector{1}
+                 [outer](int value) { return outer.wait(), value; }, std::vector{1}
              )) {
         }
     };
@@ -262,7 +291,7 @@ BOOST_AUTO_TEST_CASE(who_reads_a_map_is_refused) {
     }
 }
 
-// Whoever comes first, nobody hangs, and one of the two is refused.
+// Whoever comes first, nobody hangs, and the tasks of the pool are refused.
 BOOST_AUTO_TEST_CASE(a_wait_and_a_destructor_that_begin_at_the_same_time_both_end) {
     ThreadPoolExecutor other(1);
     for (int round = 0; round < rounds(2000); ++round) {
