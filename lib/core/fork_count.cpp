@@ -13,10 +13,14 @@ void watch_forks() {
     // The wait graph belongs to no pool, so pools that the child makes for itself use it too: the
     // thread that forks holds its lock meanwhile.
     static const bool watched = [] {
-        pthread_atfork(&lock_wait_graph, &unlock_wait_graph, [] {
-            forks_so_far.fetch_add(1, std::memory_order_relaxed);
-            unlock_wait_graph();
-        });
+        pthread_atfork(
+            [] { wait_graph_mutex.lock(); },
+            [] { wait_graph_mutex.unlock(); },
+            [] {
+                forks_so_far.fetch_add(1, std::memory_order_relaxed);
+                wait_graph_mutex.unlock();
+            }
+        );
         return true;
     }();
     static_cast<void>(watched);

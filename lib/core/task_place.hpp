@@ -114,6 +114,9 @@ private:
     friend class WorkerContext;
     friend class WaitGraph;
 
+    void add(WorkerContext& worker);
+    void remove(WorkerContext& worker) noexcept;
+
     const PoolEnd end_{*this};
     std::vector<const WorkerContext*> workers_;  // guarded by the wait graph's mutex
     TaskCounts gone_;                            // likewise: by workers that are gone
@@ -169,6 +172,7 @@ public:
     [[nodiscard]] bool is_deep() const noexcept;
 
 private:
+    friend class TaskPool;
     friend class WaitGraph;
 
     // Only this thread writes.

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <new>
@@ -18,27 +17,10 @@
 
 namespace cofutures::detail {
 
-namespace {
-
-// Guards the workers of all pools and what they wait for. One for the process, as waits lead from
-// pool to pool; taken only by workers that are about to sleep, and when one starts or ends.
-constinit std::mutex graph_mutex;
-
-// Tasks run in place on top of each other until this much of the stack is used: a fraction of what
-// threads have by default.
-constexpr std::ptrdiff_t deep_stack_bytes = std::ptrdiff_t{1024} * 1024;
-
-thread_local constinit const char* stack_base = nullptr;
-
-// Not the address of a variable: an address sanitizer may keep that elsewhere.
-const char* stack_position() noexcept {
-    return static_cast<const char*>(__builtin_frame_address(0));
-}
-
-}  // namespace
+constinit std::mutex wait_graph_mutex;
 
 /// Finds out whether a future could never end if the calling worker waited for it. Under
-/// graph_mutex.
+/// wait_graph_mutex.
 ///
 /// All that the future depends on becomes a graph: futures that need several others, all or any of
 /// them; workers, which need what they wait for; pools without a worker to spare, whose tasks need
@@ -62,13 +44,6 @@ public:
         return is_stuck(goal_);
     }
 
-    static void add(WorkerContext& worker) {
-        worker.pool_.workers_.push_back(&worker);
-        if (worker.stands_in_for_ != nullptr) {
-            worker.stands_in_for_->stand_in_ = &worker;
-        }
-    }
-    static void remove(WorkerContext& worker);
     static void set_edge(WorkerContext& worker, WaitEdge* edge) { worker.edge_ = edge; }
 
     [[nodiscard]] std::string describe() const {
@@ -415,97 +390,8 @@ private:
     std::map<StatePtr, Need> known_;                        // of links of chains
 };
 
-WorkerContext::WorkerContext(TaskPool& pool, std::string name, WorkerContext* stands_in_for)
-    : pool_(pool), account_(pool.account()), name_(std::move(name)), stands_in_for_(stands_in_for) {
-    stack_base = stack_position();
-    const std::lock_guard lock(graph_mutex);
-    WaitGraph::add(*this);
-    current_ = this;
-}
-
-WorkerContext::~WorkerContext() {
-    current_ = nullptr;
-    retire();
-}
-
-void WorkerContext::retire() noexcept {
-    const std::lock_guard lock(graph_mutex);
-    if (!std::exchange(retired_, true)) {
-        WaitGraph::remove(*this);
-    }
-}
-
-// Only if the thread begins and ends tasks faster than these few loads take, some hundred times in
-// a row, are they not of one moment.
-TaskCounts WorkerContext::counts() const noexcept {
-    constexpr int attempts = 100;
-    TaskCounts counts;
-    std::uint64_t left = 0;
-    for (int attempt = 0; attempt < attempts; ++attempt) {
-        // What has ended before what has begun: never more than that.
-        counts.completed = completed_.load(std::memory_order_acquire);
-        counts.failed = failed_.load(std::memory_order_acquire);
-        left = left_.load(std::memory_order_acquire);
-        counts.begun = begun_.load(std::memory_order_acquire);
-        if (counts.completed == completed_.load(std::memory_order_relaxed) &&
-            counts.failed == failed_.load(std::memory_order_relaxed) &&
-            left == left_.load(std::memory_order_relaxed)) {
-            break;
-        }
-    }
-    const bool busy = counts.begun != counts.completed + counts.failed + left;
-    counts.busy = busy && stands_in_for_ == nullptr ? 1 : 0;
-    return counts;
-}
-
-namespace {
-
-void add_to(TaskCounts& sum, const TaskCounts& counts) noexcept {
-    sum.begun += counts.begun;
-    sum.completed += counts.completed;
-    sum.failed += counts.failed;
-    sum.busy += counts.busy;
-}
-
-}  // namespace
-
-void WaitGraph::remove(WorkerContext& worker) {
-    std::erase(worker.pool_.workers_, &worker);
-    add_to(worker.pool_.gone_, worker.counts());
-    if (worker.stands_in_for_ != nullptr) {
-        worker.stands_in_for_->stand_in_ = nullptr;
-    }
-}
-
-TaskCounts TaskPool::count_tasks() const {
-    const std::lock_guard lock(graph_mutex);
-    TaskCounts sum = gone_;
-    // Before what has begun, as in counts().
-    sum.completed += completed_elsewhere_.load(std::memory_order_acquire);
-    sum.failed += failed_elsewhere_.load(std::memory_order_acquire);
-    for (const WorkerContext* worker : workers_) {
-        add_to(sum, worker->counts());
-    }
-    return sum;
-}
-
-void lock_wait_graph() noexcept {
-    graph_mutex.lock();
-}
-void unlock_wait_graph() noexcept {
-    graph_mutex.unlock();
-}
-
-bool WorkerContext::is_deep() const noexcept {
-    return std::abs(stack_base - stack_position()) > deep_stack_bytes;
-}
-
-TaskPool::~TaskPool() {
-    const std::lock_guard lock(graph_mutex);
-}
-
 void refuse_endless_wait(StateBase& awaited) {
-    const std::lock_guard lock(graph_mutex);
+    const std::lock_guard lock(wait_graph_mutex);
     WaitGraph graph(WorkerContext::current());
     if (graph.cannot_end(StatePtr(&awaited))) {
         throw DeadlockError(graph.describe());
@@ -516,7 +402,7 @@ namespace {
 
 // Whether there was any to refuse.
 bool refuse_waits_that_keep(StateBase& end) {
-    const std::lock_guard lock(graph_mutex);
+    const std::lock_guard lock(wait_graph_mutex);
     // A pool ends with none looking at it, and then its end is done.
     return end.done() ||
            WaitGraph::refuse_waits_in(*end.place()->ending(), WorkerContext::current());
@@ -555,7 +441,7 @@ void wait_for_end(StateBase& end) noexcept {
 WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited, Sleeper& sleeper)
     : worker_(worker), awaited_(awaited), sleeper_(sleeper) {
     worker.pool().worker_waits();
-    const std::lock_guard lock(graph_mutex);
+    const std::lock_guard lock(wait_graph_mutex);
     WaitGraph graph(&worker);
     if (graph.cannot_end(StatePtr(&awaited))) {
         throw DeadlockError(graph.describe());
@@ -564,7 +450,7 @@ WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited, Sleeper& sleeper)
 }
 
 WaitEdge::~WaitEdge() {
-    const std::lock_guard lock(graph_mutex);
+    const std::lock_guard lock(wait_graph_mutex);
     WaitGraph::set_edge(worker_, nullptr);
 }
 

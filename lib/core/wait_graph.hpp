@@ -4,17 +4,20 @@
 #include "core/task_place.hpp"
 
 #include <atomic>
+#include <mutex>
 #include <string>
 
 namespace cofutures::detail {
 
-/// Keep the graph from being changed, for a fork in between. By the same thread.
-void lock_wait_graph() noexcept;
-void unlock_wait_graph() noexcept;
+/// Guards the workers of all pools and what they wait for. One for the process, as waits lead from
+/// pool to pool; taken only by workers that are about to sleep, when one starts or ends, and for a
+/// fork.
+extern std::mutex wait_graph_mutex;
 
-/// For a wait without a deadline on a thread that is no worker; one that is would need a WaitEdge.
+/// Looks whether a wait of the calling thread, without a deadline, could ever end. A worker that is
+/// about to sleep makes a WaitEdge, which looks as well.
 ///
-/// @throws DeadlockError  if what is awaited could never end if the calling thread waited for it.
+/// @throws DeadlockError  if it could not.
 void refuse_endless_wait(StateBase& awaited);
 
 /// For the destructor of a pool, which must not return before all has run: waits for the pool's
