@@ -350,14 +350,18 @@ private:
     // The wait of a worker, which this graph is of.
     void refuse(const WorkerContext& worker, const TaskPool& ending) const {
         const Way way = way_to_the_end();
-        std::string text = "the wait would never end: " + label(worker) + describe(way);
+        std::string text = "the wait would never end: " + label(worker);
         if (way.empty()) {
             text += waits + std::string("itself");
-        } else if (!leads_to_caller(way)) {
-            text += waits + std::string("the thread that destroys its pool");
+        } else {
+            text += describe(way);
+            if (!leads_to_caller(way)) {
+                text += waits + std::string("the thread that destroys its pool");
+            }
+            text += waits + ("the end of " + ending.label());
         }
         WaitEdge& edge = *worker.edge_;
-        edge.refusal_ = text + waits + "the end of " + ending.label();
+        edge.refusal_ = std::move(text);
         edge.is_refused_.store(true, std::memory_order_release);
         edge.sleeper_.wake();
     }
@@ -403,7 +407,7 @@ namespace {
 // Whether there was any to refuse.
 bool refuse_waits_that_keep(StateBase& end) {
     const std::lock_guard lock(wait_graph_mutex);
-    // A pool ends with none looking at it, and then its end is done.
+    // A pool that is gone has ended before; as long as it has not, this is its place.
     return end.done() ||
            WaitGraph::refuse_waits_in(*end.place()->ending(), WorkerContext::current());
 }
