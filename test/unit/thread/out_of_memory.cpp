@@ -273,9 +273,8 @@ BOOST_AUTO_TEST_CASE(a_destructor_out_of_memory_waits_for_tasks_that_wait) {
         const auto end_known = known.get_future();
         auto waits = pool->submit([&] { end_known.result().result(); });
         auto end = other.submit([&, destroyer = ::gettid()] {
-            if (comes_to_wait_for_caller(waits)) {
-                awaited.open();
-            }
+            await_waiting_for_caller(waits);
+            awaited.open();
             destroyed.wait();
             static_cast<void>(falls_asleep(destroyer));
         });
@@ -301,7 +300,7 @@ BOOST_AUTO_TEST_CASE(a_destructor_out_of_memory_refuses_waits_that_keep_it) {
         std::optional<ThreadPoolExecutor> pool(std::in_place, 1);
         auto waits = pool->submit([&] { outer_known.result().result(); });
         auto outer = other.submit([&] {
-            BOOST_TEST(comes_to_wait_for_caller(waits));
+            await_waiting_for_caller(waits);
             came = run_short(allocations, false, [&] { pool.reset(); });
         });
         known.set_result(outer);
