@@ -105,7 +105,10 @@ BOOST_AUTO_TEST_CASE(test_idle_thread_reuse) {
 
 // Processes are forked while a pool submits to itself; no lock of the library's stays locked in
 // them.
-BOOST_AUTO_TEST_CASE(test_hang_global_shutdown_lock) {
+BOOST_AUTO_TEST_CASE(
+    test_hang_global_shutdown_lock,
+    *boost::unit_test::enable_if<cofutures::test::allocator_survives_forks>()
+) {
     ThreadPoolExecutor pool(1);
     std::atomic<bool> stop{false};
     const std::function<void()> submit_again = [&] {

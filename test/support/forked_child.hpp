@@ -1,5 +1,7 @@
 #pragma once
 
+#include "support/sanitizer.hpp"
+
 #include <exception>
 #include <string>
 
@@ -8,6 +10,11 @@
 #include <unistd.h>
 
 namespace cofutures::test {
+
+/// Whether a child may allocate although another thread did while it was forked. The address
+/// sanitizer of g++ 12, unlike glibc and the thread sanitizer, does not hold its allocator's locks
+/// over fork(): one that is locked then stays so in the child.
+inline constexpr bool allocator_survives_forks = !address_sanitizer;
 
 /// A forked process that calls something, and ends.
 class ForkedChild {

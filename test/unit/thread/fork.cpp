@@ -132,7 +132,10 @@ BOOST_AUTO_TEST_CASE(a_pool_that_the_child_makes_works_also_inside_a_task) {
     BOOST_TEST(pool.submit(works).result());
 }
 
-BOOST_AUTO_TEST_CASE(forks_while_the_pool_is_busy_all_come_out_well) {
+BOOST_AUTO_TEST_CASE(
+    forks_while_the_pool_is_busy_all_come_out_well,
+    *boost::unit_test::enable_if<cofutures::test::allocator_survives_forks>()
+) {
     ThreadPoolExecutor pool(2);
     std::atomic<bool> stop{false};
     std::thread load([&] {
