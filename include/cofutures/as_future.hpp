@@ -182,7 +182,7 @@ public:
     static return_type
     initiate(Initiation&& initiation, cofutures::AsFuture /*token*/, InitArgs&&... args) {
         const boost::intrusive_ptr state(new cofutures::detail::State<Value>);
-        return_type future = cofutures::detail::FutureAccess::make(*state);
+        return_type future = cofutures::detail::FutureAccess::make_first(*state);
         std::forward<Initiation>(initiation
         )(cofutures::detail::FutureHandler<Value, Args...>(state), std::forward<InitArgs>(args)...);
         return future;

@@ -238,7 +238,7 @@ requires detail::Submittable<Fn, Args...>
 auto submit(const AsioExecutorType& executor, Fn&& fn, Args&&... args)
     -> Future<detail::TaskValue<Fn, Args...>> {
     auto task = detail::make_task(std::forward<Fn>(fn), std::forward<Args>(args)...);
-    auto future = detail::FutureAccess::make(*task);
+    auto future = detail::FutureAccess::make_first(*task);
     if constexpr (detail::CoroutineTaskType<std::decay_t<decltype(*task)>>) {
         using CoroutineExecutor = typename std::decay_t<decltype(*task)>::coroutine_executor;
         static_assert(

@@ -509,6 +509,9 @@ private:
     friend class Future;
 
     explicit Future(detail::State<T>& state) noexcept : state_(&state) { state_->add_handle(); }
+    Future(detail::State<T>& state, detail::FirstHandle /*tag*/) noexcept : state_(&state) {
+        state_->add_first_handle();
+    }
 
     detail::State<T>& state() const {
         if (state_ == nullptr) {
@@ -553,7 +556,7 @@ private:
 
     template <class ContinuationType>
     static auto start(ContinuationType* continuation) {
-        auto future = detail::FutureAccess::make(*continuation);
+        auto future = detail::FutureAccess::make_first(*continuation);
         continuation->start();
         return future;
     }

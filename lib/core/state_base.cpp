@@ -127,6 +127,22 @@ bool StateBase::remove(Waiter& waiter) noexcept {
 
 // --- ending -------------------------------------------------------------------------------------
 
+// Makes the phase final if there are no waiters to be told.
+bool StateBase::finish_alone(Phase final_phase) noexcept {
+    std::uint32_t word = word_.load(std::memory_order_relaxed);
+    while ((word & (lock_bit | waiters_bit)) == 0) {
+        if (word_.compare_exchange_weak(
+                word,
+                with_phase(word, final_phase),
+                std::memory_order_seq_cst,
+                std::memory_order_relaxed
+            )) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Makes the phase final and gives the waiters to be told; adds nobody any more.
 WaiterList StateBase::finish(Phase final_phase) noexcept {
     std::uint32_t word = word_.load(std::memory_order_relaxed);
@@ -158,6 +174,10 @@ WaiterList StateBase::finish(Phase final_phase) noexcept {
 }
 
 void StateBase::publish(Phase final_phase, bool deferred) noexcept {
+    if (finish_alone(final_phase)) {
+        drop_unreadable_value();
+        return;
+    }
     WaiterList releasers = finish(final_phase);
     while (Waiter* waiter = releasers.pop_front()) {
         waiter->notify(*this);
@@ -233,6 +253,11 @@ void StateBase::destroy_value_in_turn() noexcept {
     --destruction_depth;
 }
 
+void StateBase::last_handle_is_gone() noexcept {
+    drop_unreadable_value();
+    release_reference();
+}
+
 // Destroys the value if nobody can read it any more. The last handle, the finisher and the promise
 // each call this after a sequentially consistent write that says they are through: the last of the
 // three sees all, and the consumed bit lets only one of them act.
@@ -242,8 +267,9 @@ void StateBase::drop_unreadable_value() noexcept {
     }
     const std::uint32_t word = word_.load(std::memory_order_seq_cst);
     const Phase now = phase_of(word);
-    if ((now != Phase::returned && now != Phase::raised) || (word & (busy_bit | kept_bit)) != 0 ||
-        !consume()) {
+    const bool holds_something =
+        now == Phase::raised || (now == Phase::returned && (word & plain_bit) == 0);
+    if (!holds_something || (word & (busy_bit | kept_bit)) != 0 || !consume()) {
         return;
     }
     if (now == Phase::returned) {
@@ -472,18 +498,18 @@ void StateBase::end_elsewhere(bool failed) noexcept {
 
 // --- waiting and reading ------------------------------------------------------------------------
 
-bool StateBase::wait(const Deadline& deadline) {
-    if (done()) {
-        return true;
-    }
+bool StateBase::wait_until_done(const Deadline& deadline) {
     // What this thread has put off may be what it is about to wait for.
     CompletionScope::run_all();
     if (has_passed(deadline)) {
         return done();
     }
-    WorkerContext* worker = WorkerContext::current();
-    while (worker != nullptr && !done() && !has_passed(deadline) &&
-           run_dependency_in_place(*this, *worker)) {
+    if (WorkerContext* const worker = WorkerContext::current()) {
+        while (run_dependency_in_place(*this, *worker)) {
+            if (done() || has_passed(deadline)) {
+                return done();
+            }
+        }
     }
     return wait_for_others(deadline);
 }
@@ -534,7 +560,7 @@ std::exception_ptr StateBase::error() const {
     }
 }
 
-void StateBase::throw_unless_returned() const {
+void StateBase::throw_error() const {
     if (std::exception_ptr raised = error()) {
         std::rethrow_exception(std::move(raised));
     }

@@ -88,9 +88,9 @@ detail::StatePtr ThreadPool::take_back(detail::StateBase& task) noexcept {
         while (detail::StatePtr last = local.pop_back(task)) {
             if (last.get() == &task) {
                 taken = std::move(last);
-            } else {
-                begun.push(std::move(last));
+                break;
             }
+            begun.push(std::move(last));
         }
     }
     return taken != nullptr ? std::move(taken) : detail::StatePtr(&task);

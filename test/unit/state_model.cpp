@@ -31,13 +31,14 @@ Step<bool> exchange_phase(Atomic<unsigned>& word, unsigned phase, unsigned from,
 
 enum class WordFault {
     none,
-    adds_without_the_lock,   // add() looks at the phase, then puts itself on the list
-    claims_without_looking,  // the worker's claim does not see that cancel() came first
-    finishes_past_the_lock,  // finish() does not wait for whoever changes the list
+    adds_without_the_lock,      // add() looks at the phase, then puts itself on the list
+    claims_without_looking,     // the worker's claim does not see that cancel() came first
+    finishes_past_the_lock,     // finish() does not wait for whoever changes the list
+    leaves_it_to_the_finisher,  // the last handle on a future that is done destroys no value
 };
 
 /// include/cofutures/detail/state_base.hpp, lib/core/state_base.cpp: change_phase, try_claim,
-/// cancel, add, remove, finish and drop_unreadable_value.
+/// cancel, add, remove, finish, release_handle and drop_unreadable_value.
 ///
 /// Why no waiter is lost: the list changes only under the lock bit, which can be taken only while
 /// the phase is not final. Finishing with a waiters bit takes the lock bit too, and gives it back
@@ -182,6 +183,15 @@ struct Word {
         co_await drop_handle();
     }
     Step<> drop_handle() {
+        const unsigned now = co_await word.load();
+        const int left = co_await handles.load();
+        if (is_final(now) && left == 1) {
+            co_await handles.store(0);
+            if (fault != WordFault::leaves_it_to_the_finisher) {
+                co_await drop_unreadable_value();
+            }
+            co_return;
+        }
         const int before = co_await handles.fetch_add(-1);
         if (before == 1) {
             co_await drop_unreadable_value();
@@ -385,6 +395,10 @@ BOOST_AUTO_TEST_CASE(finds_faults_put_into_the_future) {
         explore_word(WordFault::claims_without_looking, false), "it was both run and cancelled"
     );
     must_fail(explore_word(WordFault::finishes_past_the_lock, true), "is being told");
+    must_fail(
+        explore_word(WordFault::leaves_it_to_the_finisher, false),
+        "the value was not destroyed once"
+    );
 }
 
 BOOST_AUTO_TEST_CASE(what_was_sent_ahead_is_run_or_cancelled) {

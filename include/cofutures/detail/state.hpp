@@ -43,7 +43,7 @@ class State : public StateBase {
     );
 
 public:
-    State() noexcept {}  // NOLINT(modernize-use-equals-default): of a union
+    State() noexcept : StateBase(std::is_trivially_destructible_v<T>) {}
 
     /// Stores the value and ends the future. The caller claimed it, or began its completion.
     ///
@@ -119,6 +119,8 @@ private:
 template <class T>
 class State<T&> : public StateBase {
 public:
+    State() noexcept : StateBase(true) {}
+
     void finish(T& value) noexcept {
         value_ = std::addressof(value);
         finish_with_value();
@@ -143,6 +145,8 @@ private:
 template <>
 class State<void> : public StateBase {
 public:
+    State() noexcept : StateBase(true) {}
+
     void finish() noexcept { finish_with_value(); }
 
     void value() const { throw_unless_returned(); }

@@ -86,7 +86,7 @@ public:
     bool cancel() noexcept;
 
     /// Blocks until done or the deadline passes; says whether it is done.
-    bool wait(const Deadline& deadline);
+    bool wait(const Deadline& deadline) { return done() || wait_until_done(deadline); }
     /// The same for a thread that has run in place what it can.
     bool wait_for_others(const Deadline& deadline);
 
@@ -97,7 +97,11 @@ public:
     void look() const noexcept { looked_at_.store(true, std::memory_order_relaxed); }
 
     /// Throws what the future holds unless it holds a value.
-    void throw_unless_returned() const;
+    void throw_unless_returned() const {
+        if (phase() != Phase::returned) {
+            throw_error();
+        }
+    }
 
     /// Asks the running task to stop, through its std::stop_token; true if it has one and is not
     /// done.
@@ -219,20 +223,38 @@ public:
 
     // --- counts ---------------------------------------------------------------------------------
 
+    // An atomic change costs as much as all else that is done with a small task, so there is none
+    // where nobody else can change the count.
+
     void add_handle() noexcept {
         if (handles_.fetch_add(1, std::memory_order_relaxed) == 0) {
             add_reference();
         }
     }
+    /// The same for a state that nobody but the caller knows yet.
+    void add_first_handle() noexcept {
+        handles_.store(1, std::memory_order_relaxed);
+        add_first_reference();
+    }
     void release_handle() noexcept {
-        if (handles_.fetch_sub(1, std::memory_order_seq_cst) == 1) {
-            drop_unreadable_value();
-            release_reference();
+        if (is_settled() && handles_.load(std::memory_order_acquire) == 1) {
+            // No more handles are made of it. The finisher may come by now: whichever of the two
+            // consumes the value destroys it.
+            handles_.store(0, std::memory_order_release);
+        } else if (handles_.fetch_sub(1, std::memory_order_seq_cst) != 1) {
+            return;
         }
+        last_handle_is_gone();
     }
     void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    void add_first_reference() noexcept {
+        references_.store(
+            references_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed
+        );
+    }
     void release_reference() noexcept {
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        if (references_.load(std::memory_order_acquire) == 1 ||
+            references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
             delete this;
         }
     }
@@ -241,7 +263,8 @@ public:
     StateBase* next_in_queue = nullptr;
 
 protected:
-    StateBase() noexcept = default;
+    /// @param is_plain  The value, if there is one, needs no destructor.
+    explicit StateBase(bool is_plain) noexcept : word_(is_plain ? plain_bit : 0) {}
     virtual ~StateBase();
 
     [[nodiscard]] static constexpr bool is_final(Phase phase) noexcept {
@@ -323,6 +346,7 @@ private:
     static constexpr std::uint32_t watched_bit = 0x200;  // the account is told of begin and end
     static constexpr std::uint32_t queued_bit = 0x400;   // takes up room while it is pending
     static constexpr std::uint32_t ahead_bit = 0x800;    // a busy worker process may begin it
+    static constexpr std::uint32_t plain_bit = 0x1000;   // the value needs no destructor
 
     [[nodiscard]] static constexpr Phase phase_of(std::uint32_t word) noexcept {
         return static_cast<Phase>(word & phase_mask);
@@ -337,13 +361,24 @@ private:
         ~Unlock() { state.unlock(0); }
     };
 
+    /// Whether it is done, all have been told, and none but a handle makes another one.
+    [[nodiscard]] bool is_settled() const noexcept {
+        const std::uint32_t word = word_.load(std::memory_order_acquire);
+        return is_final(phase_of(word)) && (word & (busy_bit | kept_bit)) == 0;
+    }
+
+    bool wait_until_done(const Deadline& deadline);
+    void throw_error() const;
+
     bool change_phase(Phase from, Phase to, std::uint32_t* before = nullptr) noexcept;
     void mark(Marks marks) noexcept;
     [[nodiscard]] bool has_begun_ahead() const noexcept;
     bool lock_unless_done() const noexcept;
     void unlock(std::uint32_t changed_bits) const noexcept;
+    bool finish_alone(Phase final_phase) noexcept;
     WaiterList finish(Phase final_phase) noexcept;
     void finish_callbacks() noexcept;
+    void last_handle_is_gone() noexcept;
     void drop_unreadable_value() noexcept;
     void destroy_value_in_turn() noexcept;
 
@@ -351,7 +386,7 @@ private:
 
     std::atomic<std::uint32_t> references_{0};
     std::atomic<std::uint32_t> handles_{0};
-    mutable std::atomic<std::uint32_t> word_{0};  // who only looks may lock, too
+    mutable std::atomic<std::uint32_t> word_;     // who only looks may lock, too
     mutable std::atomic<bool> looked_at_{false};  // somebody has read error_
     std::atomic<const TaskPlace*> place_{nullptr};
     TaskAccount* account_ = nullptr;  // written before the task can be found, or under lock_bit

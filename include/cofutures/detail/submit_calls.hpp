@@ -164,7 +164,7 @@ protected:
     /// Enqueues a task and gives its future.
     template <class T>
     auto enqueue_task(boost::intrusive_ptr<T> task) {
-        auto future = FutureAccess::make(*task);
+        auto future = FutureAccess::make_first(*task);
         prepare(*task);
         this->enqueue(StatePtr(task.detach(), false));
         return future;
@@ -186,7 +186,7 @@ private:
 
     template <class T>
     auto try_enqueue_task(boost::intrusive_ptr<T> task) {
-        std::optional future(FutureAccess::make(*task));
+        std::optional future(FutureAccess::make_first(*task));
         prepare(*task);
         if (!this->try_enqueue(StatePtr(task.detach(), false))) {
             future.reset();
@@ -199,7 +199,7 @@ private:
         return boost::asio::async_initiate<CompletionToken, void(std::exception_ptr, Future<R>)>(
             LambdaInitiation([](auto handler, SubmitCalls* self, boost::intrusive_ptr<T> submitted
                              ) {
-                auto future = FutureAccess::make(*submitted);
+                auto future = FutureAccess::make_first(*submitted);
                 Future<void> taken;
                 try {
                     self->prepare(*submitted);

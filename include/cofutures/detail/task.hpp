@@ -190,7 +190,9 @@ COFUTURES_EXPORT void check(const TaskOptions& options);
 
 template <class TaskType, class... A>
 boost::intrusive_ptr<TaskType> new_task(A&&... args) {
-    return boost::intrusive_ptr<TaskType>(new TaskType(std::forward<A>(args)...));
+    auto* const task = new TaskType(std::forward<A>(args)...);
+    task->add_first_reference();
+    return boost::intrusive_ptr<TaskType>(task, false);
 }
 template <class TaskType, class... A>
 boost::intrusive_ptr<TaskWithOptions<TaskType>>

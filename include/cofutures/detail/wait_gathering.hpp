@@ -32,7 +32,7 @@ public:
     static Future<U>
     start(std::span<StateBase* const> states, Goal goal, Inputs inputs, Collect collect) {
         auto* gathering = new Gathering(states, goal, std::move(inputs), std::move(collect));
-        auto future = FutureAccess::make(*gathering);
+        auto future = FutureAccess::make_first(*gathering);
         gathering->join();
         return future;
     }
