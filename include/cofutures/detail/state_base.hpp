@@ -237,9 +237,8 @@ public:
         add_first_reference();
     }
     void release_handle() noexcept {
-        if (is_settled() && handles_.load(std::memory_order_acquire) == 1) {
-            // No more handles are made of it. The finisher may come by now: whichever of the two
-            // consumes the value destroys it.
+        if (has_one_handle_for_good()) {
+            // The finisher may see none left, too: who of the two consumes the value destroys it.
             handles_.store(0, std::memory_order_release);
         } else if (handles_.fetch_sub(1, std::memory_order_seq_cst) != 1) {
             return;
@@ -361,10 +360,19 @@ private:
         ~Unlock() { state.unlock(0); }
     };
 
-    /// Whether it is done, all have been told, and none but a handle makes another one.
+    /// Whether the caller's handle is the only one, and nobody else can make another.
+    [[nodiscard]] bool has_one_handle_for_good() const noexcept {
+        // Looked at once more when it is settled: only from then on handles are made of handles
+        // only. The first look spares most copies the others.
+        return handles_.load(std::memory_order_relaxed) == 1 && is_settled() &&
+               handles_.load(std::memory_order_acquire) == 1;
+    }
+    /// Whether it is done, all have been told, and there is no promise any more.
     [[nodiscard]] bool is_settled() const noexcept {
+        constexpr auto final_bit = static_cast<std::uint32_t>(Phase::cancelled);
+        static_assert(final_bit == 4, "all final phases have it, and no other");
         const std::uint32_t word = word_.load(std::memory_order_acquire);
-        return is_final(phase_of(word)) && (word & (busy_bit | kept_bit)) == 0;
+        return (word & (final_bit | busy_bit | kept_bit)) == final_bit;
     }
 
     bool wait_until_done(const Deadline& deadline);
