@@ -16,6 +16,7 @@
 
 #include <exception>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -30,7 +31,9 @@ struct DeliverSubmitted {
     template <class Handler>
     void operator()(Handler&& handler, bool aborted) {
         if (aborted) {
-            future.cancel();
+            if (future.valid()) {
+                future.cancel();
+            }
             std::forward<Handler>(handler
             )(make_error<boost::system::system_error>(boost::asio::error::operation_aborted),
               Future<R>());
@@ -40,6 +43,31 @@ struct DeliverSubmitted {
             std::forward<Handler>(handler)(std::exception_ptr(), std::move(future));
         }
     }
+};
+
+/// Makes the task of an operation when that is started.
+struct TaskMaker {
+    template <class T, class... Parts>
+    [[nodiscard]] auto make(Parts&&... parts) const {
+        return new_task<T>(std::forward<Parts>(parts)...);
+    }
+};
+/// The same with options, which it keeps.
+class TaskWithOptionsMaker {
+public:
+    explicit TaskWithOptionsMaker(const TaskOptions& options)
+        : options_(options), name_(options.name) {}
+
+    template <class T, class... Parts>
+    [[nodiscard]] auto make(Parts&&... parts) const {
+        TaskOptions options = options_;
+        options.name = name_;
+        return new_task_with<T>(options, std::forward<Parts>(parts)...);
+    }
+
+private:
+    TaskOptions options_;
+    std::string name_;
 };
 
 /// The calls by which an executor is given work: one set for all executors.
@@ -130,6 +158,7 @@ public:
     ///
     /// Tasks that wait for room are taken in the order in which they came. Cancelling the operation
     /// (terminal, partial, total) cancels the task, and completes it with `operation_aborted`.
+    /// Each start of an operation that is kept (`asio::deferred`) is a call of its own.
     ///
     /// @param token    Completion token for `void(std::exception_ptr, Future<R>)`; the error is
     /// what
@@ -141,20 +170,17 @@ public:
     requires(Submittable<Fn, Args...>&& boost::asio::completion_token_for<
              CompletionToken,
              void(std::exception_ptr, Future<Value<Fn, Args...>>)>) auto async_submit(CompletionToken&& token, Fn&& fn, Args&&... args) {
-        return initiate_submit<Value<Fn, Args...>>(
-            token,
-            new_task<TaskType<Fn, Args...>>(std::forward<Fn>(fn), std::forward<Args>(args)...)
+        return initiate_submit<Value<Fn, Args...>, TaskType<Fn, Args...>>(
+            token, TaskMaker(), std::forward<Fn>(fn), std::forward<Args>(args)...
         );
     }
     template <class CompletionToken, class Fn, class... Args>
     requires(Submittable<Fn, Args...>&& boost::asio::completion_token_for<CompletionToken, void(std::exception_ptr, Future<Value<Fn, Args...>>)>) auto async_submit(
         CompletionToken&& token, const TaskOptions& options, Fn&& fn, Args&&... args
     ) {
-        return initiate_submit<Value<Fn, Args...>>(
-            token,
-            new_task_with<TaskType<Fn, Args...>>(
-                options, std::forward<Fn>(fn), std::forward<Args>(args)...
-            )
+        check(options);
+        return initiate_submit<Value<Fn, Args...>, TaskType<Fn, Args...>>(
+            token, TaskWithOptionsMaker(options), std::forward<Fn>(fn), std::forward<Args>(args)...
         );
     }
 
@@ -194,16 +220,20 @@ private:
         return future;
     }
 
-    template <class R, class CompletionToken, class T>
-    auto initiate_submit(CompletionToken& token, boost::intrusive_ptr<T> task) {
+    // The parts of the call are the operation's arguments, so that one that is deferred can be
+    // started any number of times: each is a call of its own.
+    template <class R, class T, class CompletionToken, class Make, class... Parts>
+    auto initiate_submit(CompletionToken& token, Make make, Parts&&... parts) {
         return boost::asio::async_initiate<CompletionToken, void(std::exception_ptr, Future<R>)>(
-            LambdaInitiation([](auto handler, SubmitCalls* self, boost::intrusive_ptr<T> submitted
+            LambdaInitiation([](auto handler, SubmitCalls* self, const Make& maker, auto&&... given
                              ) {
-                auto future = FutureAccess::make_first(*submitted);
+                Future<R> future;
                 Future<void> taken;
                 try {
-                    self->prepare(*submitted);
-                    taken = self->enqueue_when_room(StatePtr(submitted.detach(), false));
+                    auto task = maker.template make<T>(std::forward<decltype(given)>(given)...);
+                    future = FutureAccess::make_first(*task);
+                    self->prepare(*task);
+                    taken = self->enqueue_when_room(StatePtr(task.detach(), false));
                 } catch (...) {
                     Promise<void> refused;
                     taken = refused.get_future();
@@ -218,7 +248,8 @@ private:
             }),
             token,
             this,
-            std::move(task)
+            std::move(make),
+            std::forward<Parts>(parts)...
         );
     }
 };

@@ -12,6 +12,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/system_executor.hpp>
@@ -251,6 +252,42 @@ BOOST_AUTO_TEST_CASE(async_submit_completes_at_once_if_there_is_room) {
     )
                       .get();
     BOOST_TEST(future.result() == 5);
+}
+
+BOOST_AUTO_TEST_CASE(each_start_of_a_deferred_async_submit_is_a_call_of_its_own) {
+    BusyPool busy({.max_queue = 1});
+    std::atomic<int> calls{0};
+    std::string name(100, 'n');
+    const auto plain = busy.pool.async_submit(asio::deferred, [&] { return ++calls; });
+    const auto named =
+        busy.pool.async_submit(asio::deferred, TaskOptions{.name = name}, [&] { return ++calls; });
+    name.assign(100, 'x');
+    std::vector<std::future<Future<int>>> taken;
+    for (int i = 0; i < 2; ++i) {
+        taken.push_back(plain(asio::use_future));
+        taken.push_back(named(asio::use_future));
+    }
+    busy.may_go_on.open();
+    int sum = 0;
+    for (auto& one : taken) {
+        sum += one.get().result(generous);
+    }
+    BOOST_TEST(sum == 1 + 2 + 3 + 4);
+}
+
+BOOST_AUTO_TEST_CASE(async_submit_gives_what_copying_the_call_throws) {
+    struct Bomb {
+        Bomb() = default;
+        Bomb(const Bomb&) { throw std::runtime_error("not copied"); }
+        void operator()() const {}
+    };
+    ThreadPoolExecutor pool(1);
+    const Bomb bomb;
+    auto taken = pool.async_submit(asio::use_future, bomb);
+    BOOST_CHECK_EXCEPTION(taken.get(), std::runtime_error, [](const auto& error) {
+        return std::string(error.what()) == "not copied";
+    });
+    BOOST_TEST(pool.stats().submitted == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(shutdown_refuses_those_that_wait) {
