@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <type_traits>
 #include <utility>
 
 namespace cofutures {
@@ -33,13 +34,13 @@ public:
         boost::asio::completion_token_for<typename detail::ResultSignature<T>::type>
             CompletionToken = boost::asio::use_awaitable_t<>>
     auto async_result(CompletionToken&& token = CompletionToken()) const& {
-        return initiate_result(future_, token);
+        return initiate_result<CompletionToken>(future_, token);
     }
     template <
         boost::asio::completion_token_for<typename detail::ResultSignature<T>::type>
             CompletionToken = boost::asio::use_awaitable_t<>>
     auto async_result(CompletionToken&& token = CompletionToken()) && {
-        return initiate_result(std::move(future_), token);
+        return initiate_result<CompletionToken>(std::move(future_), token);
     }
 
     /// As Future::async_wait().
@@ -71,7 +72,7 @@ private:
     friend struct detail::AwaitAccess;
 
     template <class CompletionToken>
-    static auto initiate_result(Future<T> future, CompletionToken& token) {
+    static auto initiate_result(Future<T> future, std::remove_reference_t<CompletionToken>& token) {
         return boost::asio::
             async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
                 detail::InitiateCancellingResult(), token, std::move(future)

@@ -200,7 +200,8 @@ public:
     /// Waits for the call to end and takes its value.
     ///
     /// The value is moved out if this is the only handle left, else copied; a move-only value is
-    /// always moved. Once it was moved out, reading it again throws InvalidStateError.
+    /// always moved (of a struct of such things is_move_only has to say that it is one). Once it
+    /// was moved out, reading it again throws InvalidStateError.
     ///
     /// @returns T; T& for T&; nothing for void.
     /// @throws (as result() const&)
@@ -412,14 +413,14 @@ public:
         boost::asio::completion_token_for<typename detail::ResultSignature<T>::type>
             CompletionToken = boost::asio::use_awaitable_t<>>
     auto async_result(CompletionToken&& token = CompletionToken()) const& {
-        return initiate_result(checked(), token);
+        return initiate_result<CompletionToken>(checked(), token);
     }
     template <
         boost::asio::completion_token_for<typename detail::ResultSignature<T>::type>
             CompletionToken = boost::asio::use_awaitable_t<>>
     auto async_result(CompletionToken&& token = CompletionToken()) && {
         state();
-        return initiate_result(std::move(*this), token);
+        return initiate_result<CompletionToken>(std::move(*this), token);
     }
 
     /// Waits as async_result(), for at most `timeout`: the exception is a TimeoutError then.
@@ -444,7 +445,7 @@ public:
     auto async_result_for(
         std::chrono::duration<Rep, Period> timeout, CompletionToken&& token = CompletionToken()
     ) const& {
-        return initiate_result_for(timeout, checked(), token);
+        return initiate_result_for<CompletionToken>(timeout, checked(), token);
     }
     template <
         class Rep,
@@ -455,7 +456,7 @@ public:
         std::chrono::duration<Rep, Period> timeout, CompletionToken&& token = CompletionToken()
     ) && {
         state();
-        return initiate_result_for(timeout, std::move(*this), token);
+        return initiate_result_for<CompletionToken>(timeout, std::move(*this), token);
     }
 
     /// Waits in a coroutine that is not Asio's, and gives the value, as result() of an rvalue
@@ -463,7 +464,8 @@ public:
     ///
     /// `co_await future` resumes the coroutine on the thread that ends the future, after its
     /// callbacks; at once if it is done. In an `asio::awaitable` the same words mean Asio's
-    /// operation, which resumes on the coroutine's executor.
+    /// operation, which resumes on the coroutine's executor. In an `asio::experimental::coro` write
+    /// `co_await std::move(future)`: it takes an lvalue for an operation that only waits.
     ///
     /// The frame may be destroyed while it waits: the future forgets it. As with any coroutine,
     /// that must not happen while another thread is resuming it.
@@ -561,17 +563,20 @@ private:
         return future;
     }
 
+    // The token's type is given, not found: of an lvalue it is a reference, and so it is copied.
     template <class CompletionToken>
-    static auto initiate_result(Future future, CompletionToken& token) {
+    static auto initiate_result(Future future, std::remove_reference_t<CompletionToken>& token) {
         return boost::asio::
             async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
                 detail::InitiateResult(), token, std::move(future)
             );
     }
 
-    template <class Rep, class Period, class CompletionToken>
+    template <class CompletionToken, class Rep, class Period>
     static auto initiate_result_for(
-        std::chrono::duration<Rep, Period> timeout, Future future, CompletionToken& token
+        std::chrono::duration<Rep, Period> timeout,
+        Future future,
+        std::remove_reference_t<CompletionToken>& token
     ) {
         return boost::asio::
             async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(

@@ -57,8 +57,10 @@ DoneAndNotDoneOf<FutureOf<R>> wait_until(R&& range, const Deadline& deadline, Re
     return partition(std::move(distinct.futures));
 }
 
-template <class F, class CompletionToken>
-auto initiate_wait(std::vector<F> futures, ReturnWhen when, CompletionToken& token) {
+template <class CompletionToken, class F>
+auto initiate_wait(
+    std::vector<F> futures, ReturnWhen when, std::remove_reference_t<CompletionToken>& token
+) {
     const Goal goal = goal_of(when);
     DistinctFutures distinct(std::move(futures));
     return boost::asio::async_initiate<CompletionToken, WaitSignature<F>>(
@@ -159,7 +161,9 @@ auto async_wait(
     ReturnWhen when = ReturnWhen::ALL_COMPLETED,
     CompletionToken&& token = CompletionToken()
 ) {
-    return detail::initiate_wait(detail::to_vector(std::forward<R>(futures)), when, token);
+    return detail::initiate_wait<CompletionToken>(
+        detail::to_vector(std::forward<R>(futures)), when, token
+    );
 }
 template <
     class F,
@@ -170,7 +174,7 @@ auto async_wait(
     ReturnWhen when = ReturnWhen::ALL_COMPLETED,
     CompletionToken&& token = CompletionToken()
 ) {
-    return detail::initiate_wait(detail::to_vector(futures), when, token);
+    return detail::initiate_wait<CompletionToken>(detail::to_vector(futures), when, token);
 }
 
 }  // namespace cofutures

@@ -3,6 +3,10 @@
 #define BOOST_TEST_MODULE async_tokens
 #include <boost/test/unit_test.hpp>
 
+#include <cofutures/cancel_on_abort.hpp>
+#include <cofutures/thread_pool_executor.hpp>
+#include <cofutures/wait.hpp>
+
 #include "support/asio_test.hpp"
 #include "support/gate.hpp"
 #include "support/object_observer.hpp"
@@ -17,6 +21,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/experimental/coro.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/multiple_exceptions.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -109,6 +114,50 @@ BOOST_AUTO_TEST_CASE(use_awaitable_gives_values_of_every_kind) {
 }
 
 #ifndef COFUTURES_NO_AWAIT_SPECIALIZATION
+// A handler, which shows whether it was moved from. (An executor_binder is moved from by Asio
+// itself.)
+struct CallCounter {
+    using executor_type = asio::io_context::executor_type;
+
+    std::shared_ptr<int> calls;
+    executor_type executor;
+
+    [[nodiscard]] executor_type get_executor() const noexcept { return executor; }
+
+    template <class... Args>
+    void operator()(Args&&... /*args*/) const {
+        ++*calls;
+    }
+};
+
+BOOST_AUTO_TEST_CASE(a_token_that_is_an_lvalue_is_copied) {
+    ThreadPoolExecutor pool(1);
+    asio::io_context context;
+    const auto calls = std::make_shared<int>(0);
+    CallCounter token{calls, context.get_executor()};
+    const auto check = [&](const char* operation, auto start) {
+        start();
+        BOOST_TEST((token.calls == calls), operation);
+    };
+    const auto future = ready<int>(1);
+    check("async_result", [&] { future.async_result(token); });
+    check("call", [&] { future(token); });
+    check("async_result of an rvalue", [&] { ready<int>(1).async_result(token); });
+    check("async_result_for", [&] { future.async_result_for(1h, token); });
+    check("async_result_for of an rvalue", [&] { ready<int>(1).async_result_for(1h, token); });
+    check("async_wait", [&] { future.async_wait(token); });
+    check("cancel_on_abort", [&] { cancel_on_abort(future).async_result(token); });
+    check("async_wait for several", [&] {
+        cofutures::async_wait(std::vector{future}, ALL_COMPLETED, token);
+    });
+    check("async_submit", [&] { pool.async_submit(token, [] {}); });
+    check("async_submit with options", [&] {
+        pool.async_submit(token, TaskOptions{.priority = 1}, [] {});
+    });
+    context.run();
+    BOOST_TEST(*calls == 10);
+}
+
 BOOST_AUTO_TEST_CASE(deferred_can_be_awaited) {
     run([&]() -> asio::awaitable<void> {
         BOOST_TEST(co_await ready<int>(1)(asio::deferred) == 1);

@@ -170,7 +170,7 @@ public:
     requires(Submittable<Fn, Args...>&& boost::asio::completion_token_for<
              CompletionToken,
              void(std::exception_ptr, Future<Value<Fn, Args...>>)>) auto async_submit(CompletionToken&& token, Fn&& fn, Args&&... args) {
-        return initiate_submit<Value<Fn, Args...>, TaskType<Fn, Args...>>(
+        return initiate_submit<CompletionToken, Value<Fn, Args...>, TaskType<Fn, Args...>>(
             token, TaskMaker(), std::forward<Fn>(fn), std::forward<Args>(args)...
         );
     }
@@ -179,7 +179,7 @@ public:
         CompletionToken&& token, const TaskOptions& options, Fn&& fn, Args&&... args
     ) {
         check(options);
-        return initiate_submit<Value<Fn, Args...>, TaskType<Fn, Args...>>(
+        return initiate_submit<CompletionToken, Value<Fn, Args...>, TaskType<Fn, Args...>>(
             token, TaskWithOptionsMaker(options), std::forward<Fn>(fn), std::forward<Args>(args)...
         );
     }
@@ -222,8 +222,9 @@ private:
 
     // The parts of the call are the operation's arguments, so that one that is deferred can be
     // started any number of times: each is a call of its own.
-    template <class R, class T, class CompletionToken, class Make, class... Parts>
-    auto initiate_submit(CompletionToken& token, Make make, Parts&&... parts) {
+    template <class CompletionToken, class R, class T, class Make, class... Parts>
+    auto
+    initiate_submit(std::remove_reference_t<CompletionToken>& token, Make make, Parts&&... parts) {
         return boost::asio::async_initiate<CompletionToken, void(std::exception_ptr, Future<R>)>(
             LambdaInitiation([](auto handler, SubmitCalls* self, const Make& maker, auto&&... given
                              ) {
