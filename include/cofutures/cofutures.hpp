@@ -16,6 +16,7 @@
 #include <cofutures/executor_stats.hpp>
 #include <cofutures/freeze_support.hpp>
 #include <cofutures/future.hpp>
+#include <cofutures/is_move_only.hpp>
 #include <cofutures/map.hpp>
 #include <cofutures/observer.hpp>
 #include <cofutures/on_full.hpp>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cofutures/detail/is_copyable.hpp>
 #include <cofutures/detail/state_base.hpp>
 
 #include <memory>
@@ -12,13 +13,6 @@ namespace cofutures::detail {
 /// The T of the Future<T> that a call returning R gives: references stay, other values decay.
 template <class R>
 using FutureValue = std::conditional_t<std::is_lvalue_reference_v<R>, R, std::remove_cvref_t<R>>;
-
-/// Whether a T can be copied in earnest: a vector of what cannot be copied claims that it can.
-template <class T>
-inline constexpr bool is_copyable = std::is_copy_constructible_v<T>;
-template <class T>
-requires(!std::is_same_v<typename T::value_type, T>) inline constexpr bool is_copyable<T> =
-    std::is_copy_constructible_v<T> && is_copyable<typename T::value_type>;
 
 /// Keeps a value alive while foreign code reads it in a callback, which owns no handle.
 class ReadGuard {
