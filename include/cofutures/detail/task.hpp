@@ -18,10 +18,12 @@
 
 namespace cofutures::detail {
 
-/// Whether a call wants a std::stop_token in front of the arguments that it was given.
+/// Whether a call wants a std::stop_token in front of the arguments that it was given. Not asked
+/// with one if it does without: a generic callable may not compile with it.
 template <class Fn, class... Args>
-inline constexpr bool takes_stop_token =
-    !std::is_invocable_v<Fn, Args...> && std::is_invocable_v<Fn, std::stop_token, Args...>;
+inline constexpr bool takes_stop_token = std::conjunction_v<
+    std::negation<std::is_invocable<Fn, Args...>>,
+    std::is_invocable<Fn, std::stop_token, Args...>>;
 
 /// Whether `submit(fn, args...)` has a call to make, of decayed copies passed as rvalues.
 template <class Fn, class... Args>

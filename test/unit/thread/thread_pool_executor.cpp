@@ -3,6 +3,7 @@
 #define BOOST_TEST_MODULE thread_pool_executor
 #include <boost/test/unit_test.hpp>
 
+#include <cofutures/asio_executor.hpp>
 #include <cofutures/error.hpp>
 #include <cofutures/promise.hpp>
 
@@ -91,6 +92,23 @@ BOOST_AUTO_TEST_CASE(takes_move_only_callables_and_arguments) {
         std::make_unique<int>(2)
     );
     BOOST_TEST(*std::move(future).result() == 3);
+}
+
+// They would not compile with a std::stop_token in front.
+BOOST_AUTO_TEST_CASE(takes_generic_callables_of_any_number_of_arguments) {
+    ThreadPoolExecutor pool(1);
+    Executor& executor = pool;
+    const auto sum = [](auto... numbers) {
+        return (numbers + ...);
+    };
+    BOOST_TEST(pool.submit(sum, 1, 2, 3).result() == 6);
+    BOOST_TEST(executor.submit(sum, 1, 2).result() == 3);
+    BOOST_TEST(cofutures::submit(pool.get_executor(), sum, 4, 5).result() == 9);
+    BOOST_TEST(
+        pool.submit([](auto number, int factor = 2) { return number * factor; }, 21).result() == 42
+    );
+    const std::vector<int> numbers{1, 2};
+    BOOST_TEST(pool.map(sum, numbers, numbers).next().value() == 2);
 }
 
 BOOST_AUTO_TEST_CASE(works_through_the_base_class) {
