@@ -14,6 +14,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <regex>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -30,6 +31,7 @@ namespace {
 
 constexpr std::size_t max_text = std::size_t{64} * 1024;
 constexpr unsigned max_nested = 16;
+constexpr const char* regex_category = "regex";  // its codes have none
 
 std::string bounded(std::string_view text) {
     return std::string(text.substr(0, max_text));
@@ -107,6 +109,12 @@ void add_detail(Failure& failure, const std::exception& error) {
             .message = {},
             .category = future->code().category().name(),
             .value = future->code().value(),
+        };
+    } else if (const auto* regex = dynamic_cast<const std::regex_error*>(&error)) {
+        failure.detail = ErrorCodeDetail{
+            .message = {},
+            .category = regex_category,
+            .value = static_cast<int>(regex->code()),
         };
     } else if (const auto* broken = dynamic_cast<const BrokenProcessPool*>(&error)) {
         failure.detail = detail_of(failure.what, broken->worker());
@@ -272,6 +280,17 @@ std::exception_ptr make_future_error(const Failure& failure) {
     return finish(failure, std::future_error(static_cast<std::future_errc>(detail->value)));
 }
 
+std::exception_ptr make_regex_error(const Failure& failure) {
+    const auto* detail = std::get_if<ErrorCodeDetail>(&failure.detail);
+    if (detail == nullptr || detail->category != regex_category) {
+        return make_remote(failure);
+    }
+    std::regex_error error(static_cast<std::regex_constants::error_type>(detail->value));
+    // No public constructor takes a text; the base has one.
+    static_cast<std::runtime_error&>(error) = std::runtime_error(failure.what);
+    return finish(failure, error);
+}
+
 /// Cannot be made; and not trivially copied, or a variant would keep its old value at no cost.
 struct Explosive {
     explicit Explosive(int value) { throw value; }
@@ -349,6 +368,7 @@ std::span<const KnownType> known_types() {
         KnownType{&typeid(std::range_error), make_from_what<std::range_error>},
         KnownType{&typeid(std::underflow_error), make_from_what<std::underflow_error>},
         KnownType{&typeid(std::future_error), make_future_error},
+        KnownType{&typeid(std::regex_error), make_regex_error},
         KnownType{&typeid(std::system_error), make_system<std::system_error>},
         KnownType{&typeid(std::ios_base::failure), make_system<std::ios_base::failure>},
         KnownType{&typeid(std::filesystem::filesystem_error), make_filesystem},

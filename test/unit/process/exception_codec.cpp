@@ -16,6 +16,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <regex>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -149,6 +150,8 @@ BOOST_AUTO_TEST_CASE(standard_exceptions_arrive_as_themselves) {
         std::bad_variant_access,
         std::bad_weak_ptr>();
     check_same(std::future_error(std::future_errc::broken_promise));
+    const auto crossed = check_same(std::regex_error(std::regex_constants::error_brack));
+    BOOST_TEST((crossed.code() == std::regex_constants::error_brack));
 }
 
 BOOST_AUTO_TEST_CASE(what_the_library_itself_throws_arrives_with_its_text) {
@@ -161,6 +164,7 @@ BOOST_AUTO_TEST_CASE(what_the_library_itself_throws_arrives_with_its_text) {
     ));
     check_same<std::bad_variant_access>(caught([&] { std::visit([](const auto&) {}, valueless); }));
     check_same<std::bad_alloc>(caught([] { throw std::bad_alloc(); }));
+    check_same<std::regex_error>(caught([] { std::regex("(["); }));
     check_same<std::bad_weak_ptr>(caught([] { std::shared_ptr<int>(std::weak_ptr<int>()); }));
     check_same<std::out_of_range>(caught([] { static_cast<void>(std::vector<int>().at(1)); }));
 }
@@ -353,6 +357,7 @@ BOOST_AUTO_TEST_CASE(a_failure_without_its_detail_is_a_remote_error) {
     for (const char* name :
          {"std::system_error",
           "std::future_error",
+          "std::regex_error",
           "std::filesystem::__cxx11::filesystem_error",
           "cofutures::BrokenProcessPool",
           "cofutures::RemoteError",
