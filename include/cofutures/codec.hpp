@@ -19,11 +19,12 @@
 ///
 /// Without any code of the user's: arithmetic types, enums, `std::byte`, strings, the standard
 /// containers, `array`, `pair`, `tuple`, `optional`, `variant`, `unique_ptr`, `shared_ptr`,
-/// `complex`, `bitset`, durations and time points, filesystem paths, and plain aggregates of all
-/// those. An aggregate must have no base class, at most 100 members, and no member that is a
-/// reference, const, mutable, a bit-field, an anonymous union or a C array (`std::array` is fine).
-/// A pointer to a polymorphic class is refused, as the object would be sliced, unless the class is
-/// final. For any other type, specialise `cofutures::Codec`.
+/// `complex`, `bitset`, durations, time points and dates (`year_month_day`, its parts, `weekday`,
+/// `hh_mm_ss`), filesystem paths, and plain aggregates of all those. An aggregate must have no base
+/// class, at most 100 members, and no member that is a reference, const, mutable, a bit-field, an
+/// anonymous union or a C array (`std::array` is fine). A pointer to a polymorphic class is
+/// refused, as the object would be sliced, unless the class is final. For any other type,
+/// specialise `cofutures::Codec`.
 ///
 /// The format is fixed-width and little-endian. It serves two processes of one program and is no
 /// format to store: it carries no type information and may change between versions.

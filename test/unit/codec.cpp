@@ -303,6 +303,20 @@ BOOST_AUTO_TEST_CASE(times_come_back) {
     check_round_trip(std::chrono::duration<double, std::ratio<60>>(1.5));
     check_round_trip(std::chrono::steady_clock::now());
     check_round_trip(std::chrono::sys_days(std::chrono::days(20000)));
+    const std::chrono::year_month_day date(2024y / 2 / 29);
+    check_round_trip(date);
+    check_round_trip(date.year());
+    check_round_trip(date.month());
+    check_round_trip(date.day());
+    check_round_trip(std::chrono::year_month_day(-32767y / 200 / 255));  // which is no date
+    check_round_trip(std::chrono::weekday(date));
+    for (const auto time : {-3723004ms, 3723004ms}) {
+        const std::chrono::hh_mm_ss clock(time);
+        BOOST_TEST(
+            (decoded<std::chrono::hh_mm_ss<std::chrono::milliseconds>>(encoded(clock))
+                 .to_duration() == time)
+        );
+    }
 }
 
 BOOST_AUTO_TEST_CASE(pointers_are_copied_deeply) {
