@@ -50,18 +50,19 @@ public:
     /// @param wait            Return only when all work has ended and threads and processes are
     /// gone.
     /// @param cancel_futures  Cancel all that has not begun.
-    /// @throws DeadlockError  if `wait` is asked for inside one of this executor's own tasks, or in
-    ///                        another's that one of its tasks waits for; it then takes no more work
-    ///                        and ends when it can.
+    /// @throws DeadlockError  if `wait` is asked for inside one of this executor's own tasks, and
+    ///                        nothing has been done then; or in another's task that one of its own
+    ///                        waits for: then it takes no more work and ends when it can.
     /// @thread_safety         Shared objects: safe.
-    /// @python                Executor.shutdown(wait=True, *, cancel_futures=False).
+    /// @python                Executor.shutdown(wait=True, *, cancel_futures=False). Difference:
+    ///                        Python closes the executor before it refuses to wait in its own task.
     virtual void shutdown(bool wait = true, bool cancel_futures = false) = 0;
 
     /// Takes no more work, and waits for at most `timeout` until all work has ended.
     ///
     /// @returns Whether all work ended in time, and threads and processes are gone. If not it goes
     ///          on ending, and so does a later shutdown().
-    /// @throws DeadlockError  inside one of this executor's own tasks.
+    /// @throws DeadlockError  inside one of this executor's own tasks; nothing has been done then.
     /// @thread_safety         Shared objects: safe.
     /// @python                none.
     template <class Rep, class Period>
@@ -70,7 +71,8 @@ public:
     }
 
     /// Takes no more work, and waits as an Asio operation until all work has ended: for threads
-    /// that must not block, such as an io_context's.
+    /// that must not block, such as an io_context's. It takes no more work from the call on, also
+    /// if the operation is deferred and starts later.
     ///
     /// @param token  Completion token for `void(boost::system::error_code)`: done, or
     ///               operation_aborted if the operation was cancelled; the executor ends all the

@@ -50,7 +50,8 @@ class ProcessPool;
 ///
 /// **What can be sent.** Functions, captureless lambdas and other callables without data. Arguments
 /// and results are copied by `Codec`: most types need nothing, see <cofutures/codec.hpp>. A
-/// reference arrives as a value. Anything else does not compile.
+/// reference arrives as a value; but map(), and submit() through an Executor&, give references
+/// where the function does, and refuse it with SerializationError. Anything else does not compile.
 ///
 /// **Workers** start on demand, one when a call finds none idle. A worker runs one task at a time;
 /// `running()` means that it does, and what has not begun can be cancelled. Only calls that prove

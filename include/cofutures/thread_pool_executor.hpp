@@ -78,7 +78,9 @@ struct ThreadPoolOptions {
 /// room in another pool, all of whose workers wait for the task. A wait with `FIRST_EXCEPTION` may
 /// be refused later, when a future that could have ended it has returned. A wait with a timeout
 /// ends by itself and is no part of it. Calls run in place when much of the stack is in use get a
-/// thread of their own for the time.
+/// thread of their own for the time. What goes through get_executor() is Asio's, and not known to
+/// wait for a thread: a task that waits for a continuation on it, `then(pool.get_executor(), fn)`,
+/// or for a call that the free submit() posted there, needs another thread that is free.
 ///
 /// **Asio.** `get_executor()` gives an Asio executor on the same threads, for timers, sockets and
 /// coroutines; submitted calls leave it its turn.
