@@ -37,7 +37,8 @@ public:
     void task_started(const TaskEvent& event) noexcept override;
     void task_finished(const TaskEvent& event, TaskOutcome outcome) noexcept override;
 
-    /// Writes what has been seen so far as one JSON object: the tasks that have finished.
+    /// Writes what has been seen so far as one JSON object: the tasks that have finished. Names are
+    /// taken to be UTF-8.
     ///
     /// @complexity  Linear in the number of tasks; executors go on meanwhile.
     void write(std::ostream& out) const;

@@ -306,9 +306,9 @@ public:
     /// length needs no more stack than one link.
     ///
     /// @param fn  Called once as `fn(value)`, or `fn()` for void, as an rvalue. It may take the
-    /// value
-    ///            by value, reference to const, or rvalue reference; it is moved when nothing else
-    ///            can read it, or when it can only be moved.
+    ///            value by value, reference to const, or rvalue reference; it is moved when nothing
+    ///            else can read it, or when it can only be moved. A generic function (`auto&&`) has
+    ///            to compile with a reference to const, too, unless the value can only be moved.
     /// @returns A future of what `fn` returns or throws.
     /// @throws InvalidStateError  on an empty handle.
     /// @thread_safety  Shared objects: safe.
