@@ -9,7 +9,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
 
-#include <type_traits>
 #include <utility>
 
 namespace cofutures {
@@ -34,13 +33,19 @@ public:
         boost::asio::completion_token_for<typename detail::ResultSignature<T>::type>
             CompletionToken = boost::asio::use_awaitable_t<>>
     auto async_result(CompletionToken&& token = CompletionToken()) const& {
-        return initiate_result<CompletionToken>(future_, token);
+        return boost::asio::
+            async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
+                detail::InitiateCancellingResult(), token, Future<T>(future_)
+            );
     }
     template <
         boost::asio::completion_token_for<typename detail::ResultSignature<T>::type>
             CompletionToken = boost::asio::use_awaitable_t<>>
     auto async_result(CompletionToken&& token = CompletionToken()) && {
-        return initiate_result<CompletionToken>(std::move(future_), token);
+        return boost::asio::
+            async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
+                detail::InitiateCancellingResult(), token, std::move(future_)
+            );
     }
 
     /// As Future::async_wait().
@@ -70,14 +75,6 @@ public:
 
 private:
     friend struct detail::AwaitAccess;
-
-    template <class CompletionToken>
-    static auto initiate_result(Future<T> future, std::remove_reference_t<CompletionToken>& token) {
-        return boost::asio::
-            async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
-                detail::InitiateCancellingResult(), token, std::move(future)
-            );
-    }
 
     Future<T> future_;
 };

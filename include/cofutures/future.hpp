@@ -413,14 +413,20 @@ public:
         boost::asio::completion_token_for<typename detail::ResultSignature<T>::type>
             CompletionToken = boost::asio::use_awaitable_t<>>
     auto async_result(CompletionToken&& token = CompletionToken()) const& {
-        return initiate_result<CompletionToken>(checked(), token);
+        return boost::asio::
+            async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
+                detail::InitiateResult(), token, Future(checked())
+            );
     }
     template <
         boost::asio::completion_token_for<typename detail::ResultSignature<T>::type>
             CompletionToken = boost::asio::use_awaitable_t<>>
     auto async_result(CompletionToken&& token = CompletionToken()) && {
         state();
-        return initiate_result<CompletionToken>(std::move(*this), token);
+        return boost::asio::
+            async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
+                detail::InitiateResult(), token, std::move(*this)
+            );
     }
 
     /// Waits as async_result(), for at most `timeout`: the exception is a TimeoutError then.
@@ -445,7 +451,10 @@ public:
     auto async_result_for(
         std::chrono::duration<Rep, Period> timeout, CompletionToken&& token = CompletionToken()
     ) const& {
-        return initiate_result_for<CompletionToken>(timeout, checked(), token);
+        return boost::asio::
+            async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
+                detail::InitiateTimedResult(detail::Timeout::of(timeout)), token, Future(checked())
+            );
     }
     template <
         class Rep,
@@ -456,7 +465,10 @@ public:
         std::chrono::duration<Rep, Period> timeout, CompletionToken&& token = CompletionToken()
     ) && {
         state();
-        return initiate_result_for<CompletionToken>(timeout, std::move(*this), token);
+        return boost::asio::
+            async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
+                detail::InitiateTimedResult(detail::Timeout::of(timeout)), token, std::move(*this)
+            );
     }
 
     /// Waits in a coroutine that is not Asio's, and gives the value, as result() of an rvalue
@@ -561,27 +573,6 @@ private:
         auto future = detail::FutureAccess::make_first(*continuation);
         continuation->start();
         return future;
-    }
-
-    // The token's type is given, not found: of an lvalue it is a reference, and so it is copied.
-    template <class CompletionToken>
-    static auto initiate_result(Future future, std::remove_reference_t<CompletionToken>& token) {
-        return boost::asio::
-            async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
-                detail::InitiateResult(), token, std::move(future)
-            );
-    }
-
-    template <class CompletionToken, class Rep, class Period>
-    static auto initiate_result_for(
-        std::chrono::duration<Rep, Period> timeout,
-        Future future,
-        std::remove_reference_t<CompletionToken>& token
-    ) {
-        return boost::asio::
-            async_initiate<CompletionToken, typename detail::ResultSignature<T>::type>(
-                detail::InitiateTimedResult(detail::Timeout::of(timeout)), token, std::move(future)
-            );
     }
 
     detail::State<T>* state_ = nullptr;

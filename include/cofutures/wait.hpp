@@ -57,6 +57,7 @@ DoneAndNotDoneOf<FutureOf<R>> wait_until(R&& range, const Deadline& deadline, Re
     return partition(std::move(distinct.futures));
 }
 
+// The token's type is given, not found: of an lvalue it is a reference, and so it is copied.
 template <class CompletionToken, class F>
 auto initiate_wait(
     std::vector<F> futures, ReturnWhen when, std::remove_reference_t<CompletionToken>& token

@@ -89,6 +89,22 @@ Future<T> failed() {
     return promise.get_future();
 }
 
+// A handler, which shows whether it was moved from. (An executor_binder is moved from by Asio
+// itself.)
+struct CallCounter {
+    using executor_type = asio::io_context::executor_type;
+
+    std::shared_ptr<int> calls;
+    executor_type executor;
+
+    [[nodiscard]] executor_type get_executor() const noexcept { return executor; }
+
+    template <class... Args>
+    void operator()(Args&&... /*args*/) const {
+        ++*calls;
+    }
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(tokens)
@@ -112,23 +128,6 @@ BOOST_AUTO_TEST_CASE(use_awaitable_gives_values_of_every_kind) {
     };
     BOOST_CHECK_THROW(run(fails), std::runtime_error);
 }
-
-#ifndef COFUTURES_NO_AWAIT_SPECIALIZATION
-// A handler, which shows whether it was moved from. (An executor_binder is moved from by Asio
-// itself.)
-struct CallCounter {
-    using executor_type = asio::io_context::executor_type;
-
-    std::shared_ptr<int> calls;
-    executor_type executor;
-
-    [[nodiscard]] executor_type get_executor() const noexcept { return executor; }
-
-    template <class... Args>
-    void operator()(Args&&... /*args*/) const {
-        ++*calls;
-    }
-};
 
 BOOST_AUTO_TEST_CASE(a_token_that_is_an_lvalue_is_copied) {
     ThreadPoolExecutor pool(1);
@@ -158,6 +157,7 @@ BOOST_AUTO_TEST_CASE(a_token_that_is_an_lvalue_is_copied) {
     BOOST_TEST(*calls == 10);
 }
 
+#ifndef COFUTURES_NO_AWAIT_SPECIALIZATION
 BOOST_AUTO_TEST_CASE(deferred_can_be_awaited) {
     run([&]() -> asio::awaitable<void> {
         BOOST_TEST(co_await ready<int>(1)(asio::deferred) == 1);

@@ -221,7 +221,8 @@ private:
     }
 
     // The parts of the call are the operation's arguments, so that one that is deferred can be
-    // started any number of times: each is a call of its own.
+    // started any number of times: each is a call of its own. The token's type is given, not found:
+    // of an lvalue it is a reference, and so it is copied.
     template <class CompletionToken, class R, class T, class Make, class... Parts>
     auto
     initiate_submit(std::remove_reference_t<CompletionToken>& token, Make make, Parts&&... parts) {
