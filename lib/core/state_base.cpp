@@ -127,49 +127,36 @@ bool StateBase::remove(Waiter& waiter) noexcept {
 
 // --- ending -------------------------------------------------------------------------------------
 
-// Makes the phase final if there are no waiters to be told.
+// Makes the phase final unless there are waiters to be told.
 bool StateBase::finish_alone(Phase final_phase) noexcept {
     std::uint32_t word = word_.load(std::memory_order_relaxed);
-    while ((word & (lock_bit | waiters_bit)) == 0) {
-        if (word_.compare_exchange_weak(
-                word,
-                with_phase(word, final_phase),
-                std::memory_order_seq_cst,
-                std::memory_order_relaxed
-            )) {
+    while ((word & waiters_bit) == 0) {
+        if ((word & lock_bit) != 0) {  // one may be coming
+            std::this_thread::yield();
+            word = word_.load(std::memory_order_relaxed);
+        } else if (word_.compare_exchange_weak(
+                       word,
+                       with_phase(word, final_phase),
+                       std::memory_order_seq_cst,
+                       std::memory_order_relaxed
+                   )) {
             return true;
         }
     }
     return false;
 }
 
-// Makes the phase final and gives the waiters to be told; adds nobody any more.
+// Makes the phase final and gives the waiters to be told first; adds nobody any more.
 WaiterList StateBase::finish(Phase final_phase) noexcept {
-    std::uint32_t word = word_.load(std::memory_order_relaxed);
-    for (;;) {
-        if ((word & lock_bit) != 0) {
-            std::this_thread::yield();
-            word = word_.load(std::memory_order_relaxed);
-            continue;
-        }
-        const bool empty = (word & waiters_bit) == 0;
-        const std::uint32_t next = empty ? with_phase(word, final_phase) : word | lock_bit;
-        if (word_.compare_exchange_weak(
-                word, next, std::memory_order_seq_cst, std::memory_order_relaxed
-            )) {
-            if (empty) {
-                return {};
-            }
-            break;
-        }
-    }
-    // Locked, and the phase is ours; other bits may still change.
+    static_cast<void>(lock_unless_done());  // it is not: the caller ends it
     WaiterList releasers = waiters_.take(Waiter::Role::thread);
     WaiterList operations = waiters_.take(Waiter::Role::operation);
     waiters_.append(operations);
     const std::uint32_t busy = waiters_.empty() ? 0 : busy_bit;
-    const std::uint32_t next = with_phase(word & ~waiters_bit, final_phase) | busy;
-    word_.fetch_xor((word | lock_bit) ^ next, std::memory_order_seq_cst);
+    // Phase, lock and list are ours; other bits may still change.
+    const std::uint32_t word = word_.load(std::memory_order_relaxed);
+    const std::uint32_t next = with_phase(word & ~(lock_bit | waiters_bit), final_phase) | busy;
+    word_.fetch_xor(word ^ next, std::memory_order_seq_cst);
     return releasers;
 }
 

@@ -108,24 +108,27 @@ struct Word {
                 co_await run.until("the lock bit", [this] { return !(word.peek() & lock_bit); });
             }
             const unsigned old = co_await word.load();
+            if (old & waiters_bit) {
+                break;
+            }
             if ((old & lock_bit) && fault != WordFault::finishes_past_the_lock) {
                 continue;
             }
-            const bool empty = !(old & waiters_bit);
-            const unsigned next = empty ? (old & ~phase) | final_phase : old | lock_bit;
-            const bool changed = co_await word.compare_exchange(old, next);
-            if (!changed) {
-                continue;
+            const bool changed = co_await word.compare_exchange(old, (old & ~phase) | final_phase);
+            if (changed) {
+                ++finished;
+                co_return;
             }
-            if (!empty) {
-                const int taken = std::exchange(on_list, 0);
-                const unsigned last = (old & ~waiters_bit & ~phase) | final_phase;
-                co_await word.fetch_xor((old | lock_bit) ^ last);
-                told += taken;
-            }
-            ++finished;
-            co_return;
         }
+        if (fault != WordFault::finishes_past_the_lock) {
+            co_await lock_unless_done();
+        }
+        const int taken = std::exchange(on_list, 0);
+        const unsigned old = co_await word.load();
+        const unsigned last = (old & ~(lock_bit | waiters_bit | phase)) | final_phase;
+        co_await word.fetch_xor(old ^ last);
+        told += taken;
+        ++finished;
     }
 
     Step<> drop_unreadable_value() {
@@ -394,7 +397,9 @@ BOOST_AUTO_TEST_CASE(finds_faults_put_into_the_future) {
     must_fail(
         explore_word(WordFault::claims_without_looking, false), "it was both run and cancelled"
     );
-    must_fail(explore_word(WordFault::finishes_past_the_lock, true), "is being told");
+    must_fail(
+        explore_word(WordFault::finishes_past_the_lock, true), "a waiter is left on the list"
+    );
     must_fail(
         explore_word(WordFault::leaves_it_to_the_finisher, false),
         "the value was not destroyed once"
