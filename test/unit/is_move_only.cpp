@@ -60,7 +60,6 @@ BOOST_AUTO_TEST_CASE(what_only_claims_to_be_copyable_is_moved) {
         BOOST_CHECK_THROW(other.result(), InvalidStateError);
         BOOST_CHECK_THROW(std::move(future).result(), InvalidStateError);
     };
-    using Owners = std::vector<std::unique_ptr<int>>;
     check(Owners());
     check(std::pair<int, Owners>());
     check(std::map<int, Owners>());

@@ -71,7 +71,10 @@ struct BuiltinCodec<std::chrono::year_month_day> {
     using Date = std::chrono::year_month_day;
     using parts = Types<std::chrono::year, std::chrono::month, std::chrono::day>;
 
-    static consteval std::size_t min_size() { return 4; }
+    static consteval std::size_t min_size() {
+        return detail::min_size<std::chrono::year>() + detail::min_size<std::chrono::month>() +
+               detail::min_size<std::chrono::day>();
+    }
 
     static void encode(Encoder& encoder, const Date& value) {
         cofutures::encode(encoder, value.year());
