@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cofutures/detail/codec_scalar.hpp>
 #include <cofutures/detail/codec_stream.hpp>
 #include <cofutures/detail/codec_trait.hpp>
 
