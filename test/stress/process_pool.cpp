@@ -7,6 +7,7 @@
 #include "support/rounds.hpp"
 #include "support/seed.hpp"
 
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdint>
@@ -259,7 +260,7 @@ BOOST_AUTO_TEST_CASE(books_balance_when_workers_are_killed_and_replaced) {
 }
 
 // Short tasks are sent ahead, and cancelled while workers begin them: each that ran has left its
-// mark, and no other.
+// mark, and no other. Workers wait until the first are cancelled, so that some are for certain.
 BOOST_AUTO_TEST_CASE(cancelled_tasks_never_ran) {
     const Marks marks;
     std::minstd_rand random(seed());
@@ -267,18 +268,26 @@ BOOST_AUTO_TEST_CASE(cancelled_tasks_never_ran) {
     std::uint64_t cancelled = 0;
     std::uint64_t submitted = 0;
     for (int round = 0; round < rounds(100); ++round) {
+        ProcessGate gate;
+        const std::array held{pool.submit(pass, gate.name()), pool.submit(pass, gate.name())};
+        gate.wait_for_arrivals(2);
         std::vector<Future<int>> futures;
         for (int i = 0; i < Marks::count; ++i) {
             futures.push_back(pool.submit(leave_mark, marks.path(), i));
         }
-        submitted += futures.size();
+        submitted += held.size() + futures.size();
         std::thread other([&futures, first = random() % futures.size()] {
             for (std::size_t i = first; i < futures.size(); i += 5) {
                 futures[i].cancel();
             }
         });
-        for (std::size_t i = random() % futures.size(); i < futures.size(); i += 3) {
+        const std::size_t first = random() % 3;
+        const std::size_t opening = first + 3 * (random() % 50);
+        for (std::size_t i = first; i < futures.size(); i += 3) {
             futures[i].cancel();
+            if (i == opening) {
+                gate.open();
+            }
         }
         other.join();
         for (std::size_t i = 0; i < futures.size(); ++i) {
