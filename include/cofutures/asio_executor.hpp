@@ -9,6 +9,7 @@
 #include <cofutures/detail/coroutine_task.hpp>
 #include <cofutures/detail/deadline.hpp>
 #include <cofutures/detail/map_sink.hpp>
+#include <cofutures/detail/place_on.hpp>
 #include <cofutures/detail/task.hpp>
 #include <cofutures/detail/timed_operation.hpp>
 
@@ -72,7 +73,8 @@ public:
 protected:
     class Handler;
 
-    explicit AsioSink(std::shared_ptr<ExecutorObserver> observer);
+    /// @param place  Of its tasks, until they have begun.
+    AsioSink(std::shared_ptr<ExecutorObserver> observer, const TaskPlace* place);
     ~AsioSink() override;
 
     /// Posts the handler, or throws.
@@ -125,7 +127,7 @@ template <class AsioExecutorType>
 class AsioSinkOn final : public AsioSink {
 public:
     AsioSinkOn(const AsioExecutorType& executor, std::shared_ptr<ExecutorObserver> observer)
-        : AsioSink(std::move(observer)), executor_(executor) {}
+        : AsioSink(std::move(observer), place_on(executor)), executor_(executor) {}
 
 protected:
     void post(Handler handler) override { post_to(executor_, std::move(handler)); }
@@ -174,8 +176,8 @@ private:
 /// **Somebody must run the context.** Waiting for a future, or in shutdown(), on the only thread
 /// that would run it does not end. While something is pending or running, shutdown() throws
 /// DeadlockError, and the destructor does not wait, inside a call of the executor's own, and where
-/// the Asio executor says that the thread is inside it (`running_in_this_thread`). Beyond that no
-/// search for cycles of waits, as ThreadPoolExecutor has it, knows what threads of a context do.
+/// the Asio executor says that the thread is inside it (`running_in_this_thread`). Beyond that the
+/// search for cycles of waits knows only what the threads of a ThreadPoolExecutor do.
 ///
 /// **Lifetime.** The destructor waits for all that was submitted. Futures outlive the executor.
 /// Nothing may be submitted once the context is gone.
@@ -247,6 +249,7 @@ auto submit(const AsioExecutorType& executor, Fn&& fn, Args&&... args)
         );
         task->spawn_on(detail::strand_of<CoroutineExecutor>(executor));
     }
+    task->set_place(detail::place_on(executor));
     detail::post_to(executor, detail::PostedTask(std::move(task)));
     return future;
 }

@@ -71,16 +71,18 @@ struct ThreadPoolOptions {
 /// **Waiting inside a task** is what tasks may do. `result()`, `wait`, `as_completed` and `map` in
 /// a task, on a future of the same pool that has not begun, run that very call in place, and no
 /// other. A cycle of tasks that wait for each other, over several pools too, is found when the last
-/// wait would close it: that wait throws DeadlockError, which names the tasks. So is a wait for a
-/// coroutine of the pool when all threads wait: only a free one lets it go on (`co_await` it from
-/// another coroutine instead), unless there may be extra threads; and a wait for a `when_all` that
-/// holds the task itself, though another part's error might end it; and a `submit` that waits for
-/// room in another pool, all of whose workers wait for the task. A wait with `FIRST_EXCEPTION` may
-/// be refused later, when a future that could have ended it has returned. A wait with a timeout
-/// ends by itself and is no part of it. Calls run in place when much of the stack is in use get a
-/// thread of their own for the time. What goes through get_executor() is Asio's, and not known to
-/// wait for a thread: a task that waits for a continuation on it, `then(pool.get_executor(), fn)`,
-/// or for a call that the free submit() posted there, needs another thread that is free.
+/// wait would close it: that wait throws DeadlockError, which names the tasks. Refused likewise are
+///
+/// - with all threads waiting, a wait for what goes on as a handler of get_executor(), as only a
+///   free thread runs that, and an extra one does not: a coroutine of the pool (`co_await` it from
+///   another one instead), a continuation `then(pool.get_executor(), fn)`, a call that the free
+///   submit() posted there, a strand or not. Of operations of Asio's own nothing is known;
+/// - a wait for a `when_all` that holds the task itself, though another part's error might end it;
+/// - a `submit` that waits for room in another pool, all of whose workers wait for the task;
+/// - a wait with `FIRST_EXCEPTION`, perhaps later, when a future that could have ended it returns.
+///
+/// A wait with a timeout ends by itself and is no part of it. Calls run in place when much of the
+/// stack is in use get a thread of their own for the time.
 ///
 /// **Asio.** `get_executor()` gives an Asio executor on the same threads, for timers, sockets and
 /// coroutines; submitted calls leave it its turn.

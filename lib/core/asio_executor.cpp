@@ -56,8 +56,8 @@ PostedTask::~PostedTask() {
 /// Counts an executor's tasks, and tells its observer and its timer of them.
 class AsioSink::Account final : public TaskAccount {
 public:
-    explicit Account(std::shared_ptr<ExecutorObserver> observer)
-        : observer_(std::move(observer)), timer_(std::make_shared<TaskTimer>()) {}
+    Account(std::shared_ptr<ExecutorObserver> observer, const TaskPlace* place)
+        : observer_(std::move(observer)), timer_(std::make_shared<TaskTimer>()), place_(place) {}
     ~Account() override { timer_->join(); }
 
     /// What a task needs before it can be taken.
@@ -68,7 +68,7 @@ public:
     }
 
     void taken(StateBase& task) noexcept {
-        task.enter(nullptr, *this, {.watched = true});
+        task.enter(place_, *this, {.watched = true});
         const std::lock_guard lock(mutex_);
         ++submitted_;
     }
@@ -143,6 +143,7 @@ public:
 private:
     const std::shared_ptr<ExecutorObserver> observer_;
     const std::shared_ptr<TaskTimer> timer_;
+    const TaskPlace* const place_;
     std::atomic<std::uint64_t> cancelled_{0};
 
     mutable std::mutex mutex_;  // guards the block that follows
@@ -180,8 +181,8 @@ void AsioSink::Handler::operator()() noexcept {
     }
 }
 
-AsioSink::AsioSink(std::shared_ptr<ExecutorObserver> observer)
-    : account_(std::make_unique<Account>(std::move(observer))) {}
+AsioSink::AsioSink(std::shared_ptr<ExecutorObserver> observer, const TaskPlace* place)
+    : account_(std::make_unique<Account>(std::move(observer), place)) {}
 
 AsioSink::~AsioSink() = default;
 

@@ -462,13 +462,11 @@ void StateBase::end_run(StateBase* outer, bool failed) noexcept {
     }
 }
 
-void StateBase::leave_run(StateBase* outer) noexcept {
-    const TaskPlace* place = nullptr;
+void StateBase::leave_run(StateBase* outer, const TaskPlace* place) noexcept {
     if (WorkerContext* worker = WorkerContext::current()) {
         worker->run(outer);
         if (worker->counts_for(account_)) {
             worker->count_left();
-            place = &worker->pool();  // any of its threads goes on with it
         }
     }
     set_place(place);

@@ -17,17 +17,18 @@ class TaskPool;
 class WaitEdge;
 class WorkerContext;
 
-/// Where a task is: in a pool's queue, or on a worker of one. And where the end of a pool is: that
-/// comes when all its workers are through.
+/// Where a task is: in a pool's queue, on a worker of one, or among the handlers that its workers
+/// run. And where the end of a pool is: that comes when all its workers are through.
 class TaskPlace {
 public:
     TaskPlace(const TaskPlace&) = delete;
     TaskPlace& operator=(const TaskPlace&) = delete;
 
+    [[nodiscard]] virtual const TaskPool& pool() const noexcept = 0;
     /// The worker that this is, or null.
     [[nodiscard]] virtual const WorkerContext* worker() const noexcept { return nullptr; }
-    /// The pool whose end this is, or null.
-    [[nodiscard]] virtual const TaskPool* ending() const noexcept { return nullptr; }
+    /// Whether this is the end of the pool.
+    [[nodiscard]] virtual bool is_end() const noexcept { return false; }
 
 protected:
     TaskPlace() = default;
@@ -46,7 +47,19 @@ struct TaskCounts {
 class PoolEnd final : public TaskPlace {
 public:
     explicit PoolEnd(const TaskPool& pool) noexcept : pool_(pool) {}
-    [[nodiscard]] const TaskPool* ending() const noexcept override { return &pool_; }
+    [[nodiscard]] const TaskPool& pool() const noexcept override { return pool_; }
+    [[nodiscard]] bool is_end() const noexcept override { return true; }
+
+private:
+    const TaskPool& pool_;
+};
+
+/// The place of what goes on as a handler of a pool's Asio executor: any of the workers may run it,
+/// and none runs it in place of a wait, as it may be on a strand.
+class PoolHandlers final : public TaskPlace {
+public:
+    explicit PoolHandlers(const TaskPool& pool) noexcept : pool_(pool) {}
+    [[nodiscard]] const TaskPool& pool() const noexcept override { return pool_; }
 
 private:
     const TaskPool& pool_;
@@ -55,11 +68,15 @@ private:
 /// A pool whose workers run tasks of its queue, and may run one that they wait for in place.
 class TaskPool : public TaskPlace {
 public:
+    [[nodiscard]] const TaskPool& pool() const noexcept override { return *this; }
+
     /// Who counts the tasks that its workers run; null if they count for nobody.
     [[nodiscard]] virtual const TaskAccount* account() const noexcept { return nullptr; }
 
     /// How many workers it can have at the most; fewer if the system grants no more now.
     [[nodiscard]] virtual std::size_t most_workers() const noexcept = 0;
+    /// How many of them run handlers of its Asio executor.
+    [[nodiscard]] virtual std::size_t most_handler_workers() const noexcept { return 0; }
 
     /// Makes the calling thread fit to run tasks for a short while, as a worker's initializer does.
     virtual void begin_substitute() {}
@@ -95,6 +112,8 @@ public:
 
     /// The place of the future that says that all workers are through.
     [[nodiscard]] const PoolEnd& end() const noexcept { return end_; }
+    /// The place of what its Asio executor has.
+    [[nodiscard]] const PoolHandlers& handlers() const noexcept { return handlers_; }
 
 protected:
     TaskPool() = default;
@@ -118,6 +137,7 @@ private:
     void remove(WorkerContext& worker) noexcept;
 
     const PoolEnd end_{*this};
+    const PoolHandlers handlers_{*this};
     std::vector<const WorkerContext*> workers_;  // guarded by the wait graph's mutex
     TaskCounts gone_;                            // likewise: by workers that are gone
     std::atomic<std::uint64_t> completed_elsewhere_{0};
@@ -137,11 +157,14 @@ public:
     /// It will run no more tasks: nobody is to count on it from now on.
     void retire() noexcept;
 
+    /// From now on it runs handlers of the pool's Asio executor.
+    void run_handlers() noexcept { runs_handlers_.store(true, std::memory_order_relaxed); }
+
     /// The calling thread's; null if it is no worker.
     [[nodiscard]] static WorkerContext* current() noexcept { return current_; }
 
     [[nodiscard]] const WorkerContext* worker() const noexcept override { return this; }
-    [[nodiscard]] TaskPool& pool() const noexcept { return pool_; }
+    [[nodiscard]] TaskPool& pool() const noexcept override { return pool_; }
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
     /// Says which task the thread turns to, and gives the one that it leaves for it.
@@ -192,6 +215,7 @@ private:
     bool retired_ = false;
     WaitEdge* edge_ = nullptr;                 // its wait
     const WorkerContext* stand_in_ = nullptr;  // who runs a task in its place, while it waits
+    std::atomic<bool> runs_handlers_{false};
     std::atomic<std::uint64_t> begun_{0};
     std::atomic<std::uint64_t> completed_{0};
     std::atomic<std::uint64_t> failed_{0};

@@ -23,10 +23,11 @@ constinit std::mutex wait_graph_mutex;
 /// wait_graph_mutex.
 ///
 /// All that the future depends on becomes a graph: futures that need several others, all or any of
-/// them; workers, which need what they wait for; pools without a worker to spare, whose tasks need
-/// any of their workers; and ends of pools, which need all of them. Who needs nobody can go on, and
-/// so, step by step, can whoever needs only such. The rest is stuck: the calling worker, and who
-/// needs it. Each is looked at once, and none on top of another, as there may be very many.
+/// them; workers, which need what they wait for; pools without a worker to spare, whose tasks, or
+/// whose handlers, need any of their workers; and ends of pools, which need all of them. Who needs
+/// nobody can go on, and so, step by step, can whoever needs only such. The rest is stuck: the
+/// calling worker, and who needs it. Each is looked at once, and none on top of another, as there
+/// may be very many.
 class WaitGraph {
 public:
     /// @param caller  Null for a thread that is no worker.
@@ -85,7 +86,7 @@ private:
     struct Node {
         StatePtr gathering{};
         const WorkerContext* worker = nullptr;
-        const TaskPool* pool = nullptr;
+        const TaskPlace* queue = nullptr;
         const TaskPool* ending = nullptr;
 
         Dependencies needed{};  // by the gathering, until it is expanded
@@ -108,7 +109,7 @@ private:
                 need = place_of(std::move(future));
                 break;
             }
-            if (needed.futures.size() > 1) {
+            if (needed.futures.size() > 1 || future->place() != nullptr) {
                 const void* const key = future.get();
                 need.node =
                     node(key, {.gathering = std::move(future), .needed = std::move(needed)});
@@ -131,10 +132,7 @@ private:
             return {};  // a promise, or work that is nobody's here: it may end at any time
         }
         const WorkerContext* const worker = place->worker();
-        const TaskPool* const ending = place->ending();
-        const auto& pool = worker != nullptr   ? worker->pool()
-                           : ending != nullptr ? *ending
-                                               : static_cast<const TaskPool&>(*place);
+        const TaskPool& pool = place->pool();
         if (!pool.is_at_home()) {
             away_ = true;
             return {node(&away_, {})};
@@ -146,16 +144,16 @@ private:
         if (pool.needs_this_thread()) {
             return {node(&away_, {})};
         }
-        if (ending != nullptr) {
+        if (place->is_end()) {
             return std::ranges::all_of(pool.workers_, [&](auto* each) { return goes_on(*each); })
                        ? Need()
-                       : Need{node(place, {.ending = ending})};
+                       : Need{node(place, {.ending = &pool})};
         }
-        // It is queued, or a coroutine that has begun: any of the workers will do for it.
-        if (!indices_.contains(&pool) && has_worker_to_spare(pool)) {
+        // It is queued, or a handler is to go on with it.
+        if (!indices_.contains(place) && has_worker_to_spare(*place)) {
             return {};
         }
-        return {node(&pool, {.pool = &pool}), std::move(future)};
+        return {node(place, {.queue = place}), std::move(future)};
     }
 
     [[nodiscard]] bool goes_on(const WorkerContext& worker) const {
@@ -164,17 +162,34 @@ private:
                                        (worker.edge_ == nullptr || worker.edge_->is_refused())));
     }
 
-    [[nodiscard]] bool has_worker_to_spare(const TaskPool& pool) const {
-        std::size_t count = 0;
-        for (const WorkerContext* worker : pool.workers_) {
+    // The pool's own queue, or its handlers.
+    static std::size_t most_workers(const TaskPlace& queue) {
+        const TaskPool& pool = queue.pool();
+        return &queue == &pool ? pool.most_workers() : pool.most_handler_workers();
+    }
+
+    // The workers any of which will do for what is queued.
+    static std::vector<const WorkerContext*> workers_of(const TaskPlace& queue) {
+        std::vector<const WorkerContext*> all;
+        std::vector<const WorkerContext*> of_handlers;
+        for (const WorkerContext* worker : queue.pool().workers_) {
             if (worker->stands_in_for_ == nullptr) {
-                if (goes_on(*worker)) {
-                    return true;
+                all.push_back(worker);
+                if (worker->runs_handlers_.load(std::memory_order_relaxed)) {
+                    of_handlers.push_back(worker);
                 }
-                ++count;
             }
         }
-        return count < pool.most_workers();
+        // As long as there are fewer of these than there will be, the others may turn to it.
+        const bool any_will_do =
+            &queue == &queue.pool() || of_handlers.size() < most_workers(queue);
+        return any_will_do ? all : of_handlers;
+    }
+
+    [[nodiscard]] bool has_worker_to_spare(const TaskPlace& queue) const {
+        const auto workers = workers_of(queue);
+        return workers.size() < most_workers(queue) ||
+               std::ranges::any_of(workers, [&](auto* worker) { return goes_on(*worker); });
     }
 
     std::size_t node(const void* key, Node node) {
@@ -188,7 +203,7 @@ private:
     [[nodiscard]] bool never_ends(const Node& node) const {
         return node.worker != nullptr
                    ? node.worker == caller_
-                   : node.gathering == nullptr && node.pool == nullptr && node.ending == nullptr;
+                   : node.gathering == nullptr && node.queue == nullptr && node.ending == nullptr;
     }
 
     struct Needs {
@@ -209,18 +224,20 @@ private:
             for (const WorkerContext* each : ending->workers_) {
                 needs.all.push_back({node(each, {.worker = each})});
             }
-        } else if (const TaskPool* const pool = nodes_[index].pool) {
+        } else if (const TaskPlace* const queue = nodes_[index].queue) {
             needs.any_suffices = true;
-            for (const WorkerContext* any : pool->workers_) {
-                if (any->stands_in_for_ == nullptr) {
-                    needs.all.push_back({node(any, {.worker = any})});
-                }
+            for (const WorkerContext* any : workers_of(*queue)) {
+                needs.all.push_back({node(any, {.worker = any})});
             }
         } else {
             Dependencies needed = std::exchange(nodes_[index].needed, {});
             if (!add_needs(needed, needs) && needed.futures.size() == first_look) {
                 needed = nodes_[index].gathering->dependencies();
                 add_needs(needed, needs);
+            }
+            const StatePtr future = nodes_[index].gathering;
+            if (future->place() != nullptr && !future->done()) {
+                needs.all.push_back(place_of(future));  // and somebody who goes on with it then
             }
         }
         return needs;
@@ -408,8 +425,7 @@ namespace {
 bool refuse_waits_that_keep(StateBase& end) {
     const std::lock_guard lock(wait_graph_mutex);
     // A pool that is gone has ended before; as long as it has not, this is its place.
-    return end.done() ||
-           WaitGraph::refuse_waits_in(*end.place()->ending(), WorkerContext::current());
+    return end.done() || WaitGraph::refuse_waits_in(end.place()->pool(), WorkerContext::current());
 }
 
 }  // namespace

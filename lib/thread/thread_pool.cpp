@@ -4,6 +4,7 @@
 #include <cofutures/task_options.hpp>
 #include <cofutures/detail/make_error.hpp>
 
+#include "core/pool_of_context.hpp"
 #include "core/report_task.hpp"
 #include "core/wait_for_room.hpp"
 #include "core/wait_graph.hpp"
@@ -43,6 +44,7 @@ ThreadPool::ThreadPool(Config config)
       timer_(std::make_shared<detail::TaskTimer>()),
       drainers_allowed_(config_.max_threads) {
     detail::FutureAccess::state(ended_future_).set_place(&end());
+    boost::asio::make_service<detail::PoolOfContext>(asio_, *this);
 }
 
 ThreadPool::~ThreadPool() {

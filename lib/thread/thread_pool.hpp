@@ -18,6 +18,7 @@
 
 #include <boost/asio/thread_pool.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -122,6 +123,9 @@ public:
         return threads_refused_.load(std::memory_order_relaxed)
                    ? live_.load(std::memory_order_relaxed)  // no other can be counted on
                    : config_.max_threads + config_.max_extra_threads;
+    }
+    [[nodiscard]] std::size_t most_handler_workers() const noexcept override {
+        return std::min(most_workers(), config_.max_threads);
     }
     void begin_substitute() override;
     void end_substitute() noexcept override;

@@ -190,6 +190,7 @@ void ThreadPool::work(Worker& self) noexcept {
         }
     }
     lock.unlock();
+    detail::WorkerContext::current()->run_handlers();
     asio_.attach();
 }
 

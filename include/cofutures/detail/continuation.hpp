@@ -4,6 +4,7 @@
 #include <cofutures/detail/async_operation.hpp>
 #include <cofutures/detail/callback_error.hpp>
 #include <cofutures/detail/make_error.hpp>
+#include <cofutures/detail/place_on.hpp>
 #include <cofutures/detail/state.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -11,6 +12,7 @@
 #include <exception>
 #include <functional>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -173,7 +175,9 @@ template <class U, class T, class Step, class AsioExecutor>
 class ContinuationOn final : public Continuation<U, T, Step> {
 public:
     ContinuationOn(State<T>& upstream, Step step, const AsioExecutor& executor)
-        : Continuation<U, T, Step>(upstream, std::move(step)), work_(executor) {}
+        : Continuation<U, T, Step>(upstream, std::move(step)), work_(executor) {
+        this->set_place(place_on(executor));
+    }
 
     void notify(StateBase& upstream) noexcept override {
         Posted posted(*this, static_cast<State<T>&>(upstream));
@@ -185,6 +189,8 @@ public:
             report_callback_error(std::current_exception());
         }
     }
+
+    [[nodiscard]] std::string label() const override { return "a continuation"; }
 
 private:
     /// What is posted. If the executor drops it the future still ends.

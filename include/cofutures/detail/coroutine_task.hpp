@@ -3,6 +3,7 @@
 #include <cofutures/error.hpp>
 #include <cofutures/detail/async_operation.hpp>
 #include <cofutures/detail/make_error.hpp>
+#include <cofutures/detail/place_on.hpp>
 #include <cofutures/detail/task.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -62,12 +63,13 @@ public:
         }
         const boost::intrusive_ptr<CoroutineTask> self(this);
         const AsioExecutor strand = *strand_;  // the end takes the member away
+        const TaskPlace* const place = place_on(strand);
         try {
             boost::asio::dispatch(strand, Begin(self));
         } catch (...) {
             // What was to be dispatched has been destroyed, and has ended the future.
         }
-        this->leave_run(outer);  // it goes on wherever Asio finds a thread
+        this->leave_run(outer, place);
     }
 
 protected:

@@ -172,8 +172,8 @@ public:
     /// Runs the task, unless it was cancelled. A state without a callable does nothing.
     virtual void run() noexcept {}
 
-    /// Says where the task is: the pool in whose queue it stands, then the worker that runs it.
-    /// Null for what no pool of this process runs.
+    /// Says where the task is: the pool in whose queue it stands, then the worker that runs it; or
+    /// the handlers of a pool, for what goes on there. Null for what no pool of this process runs.
     void set_place(const TaskPlace* place) noexcept {
         place_.store(place, std::memory_order_relaxed);
     }
@@ -283,7 +283,9 @@ protected:
     /// The call has ended, and its future is about to.
     void end_run(StateBase* outer, bool failed = false) noexcept;
     /// Instead of end_run(): the thread turns to something else, and the call goes on without one.
-    void leave_run(StateBase* outer) noexcept;
+    ///
+    /// @param place  Where it goes on.
+    void leave_run(StateBase* outer, const TaskPlace* place) noexcept;
     /// Such a call has ended, on any thread, and its future is about to. Its executor must live.
     void end_elsewhere(bool failed) noexcept;
 

@@ -5,27 +5,20 @@
 #include <boost/test/unit_test.hpp>
 
 #include "support/books.hpp"
-#include "support/eventually.hpp"
 #include "support/failing_calls.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 #include "support/rounds.hpp"
 #include "support/sanitizer.hpp"
-#include "support/thread_state.hpp"
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/post.hpp>
 
 #include <chrono>
 #include <functional>
-#include <optional>
 #include <stop_token>
 #include <system_error>
 #include <thread>
-#include <utility>
 #include <vector>
-
-#include <unistd.h>
 
 // The system refuses to start a thread: whichever it is, every future ends.
 
@@ -198,65 +191,6 @@ BOOST_AUTO_TEST_CASE(a_deep_recursion_of_waits_ends) {
         end_and_balance(pool);
         return came;
     });
-}
-
-// A wait is accepted as there is a thread to spare, which then leaves, and none is to be had
-// instead: tasks wait for each other without anybody having closed the cycle.
-BOOST_AUTO_TEST_CASE(a_pool_in_a_cycle_that_nobody_closed_can_be_destroyed) {
-    Promise<void> goes_on;
-    const auto awaited = goes_on.get_future();
-    ThreadPoolExecutor other(1);
-    other.submit([] {}).result(generous);  // it has its thread
-    ThreadPoolExecutor one({.max_workers = 1, .max_extra_threads = 2});
-    std::optional<ThreadPoolExecutor> two(std::in_place, 1);
-    Gate suspended;
-    const auto coroutine = one.submit([&]() -> boost::asio::awaitable<void> {
-        suspended.open();
-        co_await awaited.async_result();
-    });
-    suspended.wait();
-    Promise<Future<void>> known;
-    Promise<pid_t> first_thread;
-    const auto first = one.submit([&] {
-        const Future<void> second = known.get_future().result();
-        begin_to_refuse(0, true);
-        first_thread.set_result(::gettid());
-        second.wait();
-        end_to_refuse();
-    });
-    Promise<void> spare_ends;
-    Gate spare_begun;
-    const auto spare = one.submit([&] {
-        spare_begun.open();
-        spare_ends.get_future().result();
-    });
-    spare_begun.wait();
-    begin_to_refuse(0, true);
-    Future<void> queued;
-    BOOST_TEST(eventually([&] {  // another thread is wanted, once that one waits
-        queued = one.submit([] {});
-        return refusal->came.load();
-    }));
-    end_to_refuse();
-
-    Promise<pid_t> second_thread;
-    const auto second = two->submit([&] {
-        second_thread.set_result(::gettid());
-        coroutine.result();
-    });
-    BOOST_TEST(falls_asleep(second_thread.get_future().result()));
-    known.set_result(second);
-    BOOST_TEST(falls_asleep(first_thread.get_future().result()));
-    spare_ends.set_result();
-    queued.result(generous);
-    BOOST_TEST(eventually([&] { return one.stats().workers == 1; }));
-
-    const auto destroys = other.submit([&] { two.reset(); });
-    destroys.result(generous);
-    BOOST_CHECK_THROW(second.result(), DeadlockError);
-    first.result(generous);
-    goes_on.set_result();
-    coroutine.result(generous);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

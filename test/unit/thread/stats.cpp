@@ -154,7 +154,7 @@ BOOST_AUTO_TEST_CASE(a_call_that_left_its_worker_runs_until_it_has_ended) {
         void run() noexcept override {
             detail::StateBase* outer = nullptr;
             if (begin_run(outer)) {
-                leave_run(outer);
+                leave_run(outer, nullptr);
                 left.open();
             }
         }

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cofutures/export.hpp>
+#include <cofutures/detail/state_base.hpp>
+
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution/context_as.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/query.hpp>
+
+namespace cofutures::detail {
+
+/// The place of what a context's handlers go on with: null, unless it is a pool's of this library.
+COFUTURES_EXPORT const TaskPlace* place_in(boost::asio::execution_context& context) noexcept;
+
+/// The same of an executor's context, if it has one.
+template <class AsioExecutor>
+const TaskPlace* place_on(const AsioExecutor& executor) noexcept {
+    using Context = boost::asio::execution::context_as_t<boost::asio::execution_context&>;
+    if constexpr (boost::asio::can_query<const AsioExecutor&, Context>::value) {
+        try {
+            return place_in(boost::asio::query(executor, Context()));
+        } catch (...) {
+            return nullptr;  // the empty executor
+        }
+    } else {
+        return nullptr;
+    }
+}
+
+}  // namespace cofutures::detail

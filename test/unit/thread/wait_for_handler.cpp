@@ -1,0 +1,260 @@
+#include <cofutures/thread_pool_executor.hpp>
+
+#define BOOST_TEST_MODULE wait_for_handler
+#include <boost/test/unit_test.hpp>
+
+#include <cofutures/asio_executor.hpp>
+#include <cofutures/promise.hpp>
+#include <cofutures/wait.hpp>
+#include <cofutures/when_all.hpp>
+
+#include "support/gate.hpp"
+#include "support/leak_check.hpp"
+#include "support/refusal.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+// A handler of a pool's Asio executor needs a thread of the pool: waits in tasks that leave none.
+
+namespace asio = boost::asio;
+using namespace cofutures;
+using namespace cofutures::test;
+
+BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
+
+namespace {
+
+const std::string refusal = "the wait would never end: \"a\", which waits for ";
+
+int plus_one(int value) {
+    return value + 1;
+}
+
+int one() {
+    return 1;
+}
+
+asio::awaitable<int> one_later() {
+    co_await asio::post(asio::use_awaitable);
+    co_return 1;
+}
+
+// What a task named "a" of a pool of one thread is told that waits for the future which `make`
+// gives. The handler runs when the task has ended.
+template <class Make>
+std::string refusal_in_a_pool_of_one(Make make) {
+    ThreadPoolExecutor pool(1);
+    Promise<Future<int>> refused;
+    std::string text = refusal_of(pool.submit({.name = "a"}, [&] {
+        const Future<int> future = make(pool);
+        refused.set_result(future);
+        return future.result();
+    }));
+    BOOST_TEST(refused.get_future().result().result(generous) == 1);
+    return text;
+}
+
+// The same where a second thread is free: nothing, and the future's value is 1.
+template <class Make>
+bool ends_in_a_pool_of_two(Make make) {
+    ThreadPoolExecutor pool(2);
+    return pool.submit([&] { return make(pool).result(); }).result(generous) == 1;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(waits_for_handlers)
+
+BOOST_AUTO_TEST_CASE(a_continuation_needs_a_thread) {
+    Promise<int> zero;
+    zero.set_result(0);
+    const auto then = [future = zero.get_future()](ThreadPoolExecutor& pool) {
+        return future.then(pool.get_executor(), plus_one);
+    };
+    BOOST_TEST(
+        refusal_in_a_pool_of_one(then) == refusal + "\"a continuation\", which waits for \"a\""
+    );
+    BOOST_TEST(ends_in_a_pool_of_two(then));
+}
+
+BOOST_AUTO_TEST_CASE(it_does_so_already_while_what_it_continues_has_not_ended) {
+    Promise<int> zero;
+    ThreadPoolExecutor pool(1);
+    const auto waiter = pool.submit({.name = "a"}, [&] {
+        return zero.get_future().then(pool.get_executor(), plus_one).result();
+    });
+    BOOST_TEST(refusal_of(waiter) == refusal + "\"a continuation\", which waits for \"a\"");
+    zero.set_result(0);
+}
+
+BOOST_AUTO_TEST_CASE(what_it_continues_is_run_in_place) {
+    ThreadPoolExecutor other(1);
+    BOOST_TEST(ends_in_a_pool_of_two([](ThreadPoolExecutor& pool) {
+        const auto held = pool.submit([] { return 0; });
+        return held.then(pool.get_executor(), plus_one);
+    }));
+    ThreadPoolExecutor pool(1);
+    const auto executor = other.get_executor();
+    const auto call = pool.submit([&] {
+        return pool.submit([] { return 0; }).then(executor, plus_one).result();
+    });
+    BOOST_TEST(call.result(generous) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(so_do_those_behind_it) {
+    Promise<int> zero;
+    zero.set_result(0);
+    const auto chain = [&](ThreadPoolExecutor& pool) {
+        const auto executor = pool.get_executor();
+        const auto first = zero.get_future().then(executor, plus_one);
+        const auto all = when_all(first.then(plus_one), first.then(executor, plus_one));
+        return all.then([](const auto& /*all*/) { return 1; });
+    };
+    BOOST_TEST(refusal_in_a_pool_of_one(chain).starts_with(refusal));
+}
+
+BOOST_AUTO_TEST_CASE(the_executor_may_be_in_another_one) {
+    Promise<int> zero;
+    zero.set_result(0);
+    const auto any = [future = zero.get_future()](ThreadPoolExecutor& pool) {
+        return future.then(asio::any_io_executor(pool.get_executor()), plus_one);
+    };
+    const auto strand = [future = zero.get_future()](ThreadPoolExecutor& pool) {
+        return future.then(asio::make_strand(pool.get_executor()), plus_one);
+    };
+    BOOST_TEST(refusal_in_a_pool_of_one(any).starts_with(refusal));
+    BOOST_TEST(ends_in_a_pool_of_two(any));
+    BOOST_TEST(refusal_in_a_pool_of_one(strand).starts_with(refusal));
+    BOOST_TEST(ends_in_a_pool_of_two(strand));
+}
+
+BOOST_AUTO_TEST_CASE(a_call_that_is_posted_needs_a_thread) {
+    const auto post = [](ThreadPoolExecutor& pool) {
+        return submit(pool.get_executor(), one);
+    };
+    const auto spawn = [](ThreadPoolExecutor& pool) {
+        return submit(pool.get_executor(), one_later);
+    };
+    BOOST_TEST(refusal_in_a_pool_of_one(post).starts_with(refusal));
+    BOOST_TEST(ends_in_a_pool_of_two(post));
+    BOOST_TEST(refusal_in_a_pool_of_one(spawn).starts_with(refusal));
+    BOOST_TEST(ends_in_a_pool_of_two(spawn));
+}
+
+BOOST_AUTO_TEST_CASE(so_does_one_of_an_executor_on_top_of_it) {
+    for (const int threads : {1, 2}) {
+        ThreadPoolExecutor pool(threads);
+        AsioExecutor executor(pool.get_executor());
+        const auto wait_for = [&](auto call) {
+            return pool.submit({.name = "a"}, [&, call] { return executor.submit(call).result(); });
+        };
+        if (threads == 1) {
+            BOOST_TEST(refusal_of(wait_for(one)).starts_with(refusal));
+            BOOST_TEST(refusal_of(wait_for(one_later)).starts_with(refusal));
+        } else {
+            BOOST_TEST(wait_for(one).result(generous) == 1);
+            BOOST_TEST(wait_for(one_later).result(generous) == 1);
+        }
+    }
+}
+
+// A coroutine that has begun is at the place where it goes on.
+BOOST_AUTO_TEST_CASE(a_coroutine_on_another_executor_that_goes_on_in_the_pool) {
+    Promise<void> later;
+    ThreadPoolExecutor pool(1);
+    const auto executor = pool.get_executor();
+    const auto coroutine = submit(executor, [&]() -> asio::awaitable<int> {
+        co_await later.get_future();
+        co_return 1;
+    });
+    const auto waiter = pool.submit({.name = "a"}, [&] { return coroutine.result(); });
+    BOOST_TEST(refusal_of(waiter).starts_with(refusal));
+    later.set_result();
+    BOOST_TEST(coroutine.result(generous) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(of_two_that_leave_no_thread_the_second_is_refused) {
+    ThreadPoolExecutor pool(2);
+    const auto executor = pool.get_executor();
+    Promise<int> zero;
+    std::vector<Future<int>> waiters;
+    for (int i = 0; i < 2; ++i) {
+        waiters.push_back(pool.submit([&] {
+            return zero.get_future().then(executor, plus_one).result();
+        }));
+    }
+    const auto done = wait(waiters, generous, FIRST_COMPLETED).done;
+    BOOST_REQUIRE(done.size() == 1);
+    BOOST_TEST(refusal_of(*done.begin()).starts_with("the wait would never end: "));
+    zero.set_result(0);
+    int returned = 0;
+    for (const auto& waiter : waiters) {
+        returned += waiter.exception(generous) == nullptr ? 1 : 0;
+    }
+    BOOST_TEST(returned == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_cycle_may_lead_through_two_pools) {
+    ThreadPoolExecutor one(1);
+    ThreadPoolExecutor two(1);
+    Promise<int> zero;
+    Promise<Future<int>> first;
+    const auto b = two.submit({.name = "b"}, [&] { return first.get_future().result().result(); });
+    const auto a = one.submit({.name = "a"}, [&] {
+        return zero.get_future().then(two.get_executor(), plus_one).result();
+    });
+    first.set_result(a);
+    BOOST_TEST(refusal_of(b).starts_with("the wait would never end: "));  // its own, or that of "a"
+    zero.set_result(0);
+}
+
+BOOST_AUTO_TEST_CASE(another_context_is_nobodys_pool) {
+    asio::thread_pool elsewhere(1);
+    Promise<int> zero;
+    zero.set_result(0);
+    ThreadPoolExecutor pool(1);
+    const auto waiter = pool.submit([&] {
+        const auto then = zero.get_future().then(elsewhere.get_executor(), plus_one);
+        return then.result() + submit(elsewhere.get_executor(), one).result();
+    });
+    BOOST_TEST(waiter.result(generous) == 2);
+}
+
+// Extra threads run tasks, but no handlers.
+BOOST_AUTO_TEST_CASE(an_extra_thread_is_of_no_help) {
+    ThreadPoolExecutor pool({.max_workers = 1, .max_extra_threads = 1});
+    const auto executor = pool.get_executor();
+    Promise<int> zero;
+    Gate gate;
+    const auto waiter = pool.submit({.name = "a"}, [&] {
+        // Once this waits there is an extra thread, which does not wait.
+        auto held = pool.submit([&] { gate.wait(); });
+        return zero.get_future().then(executor, plus_one).result();
+    });
+    BOOST_TEST(refusal_of(waiter).starts_with(refusal));
+    gate.open();
+    zero.set_result(0);
+}
+
+BOOST_AUTO_TEST_CASE(a_wait_with_a_limit_ends_by_itself) {
+    ThreadPoolExecutor pool(1);
+    Promise<int> zero;
+    zero.set_result(0);
+    const auto waiter = pool.submit([&] {
+        const auto then = zero.get_future().then(pool.get_executor(), plus_one);
+        BOOST_TEST(!then.wait_for(std::chrono::milliseconds(1)));
+        return then;
+    });
+    BOOST_TEST(waiter.result(generous).result(generous) == 1);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
