@@ -13,9 +13,9 @@
 #include <cofutures/detail/initiate.hpp>
 #include <cofutures/detail/state.hpp>
 #include <cofutures/detail/type_label.hpp>
+#include <cofutures/detail/work_guard.hpp>
 
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/is_executor.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
@@ -289,7 +289,7 @@ public:
         detail::when_done(
             state(),
             [fn = std::move(fn),
-             work = boost::asio::make_work_guard(executor)](detail::StateBase& done) mutable {
+             work = detail::WorkGuard<AsioExecutor>(executor)](detail::StateBase& done) mutable {
                 auto call = [fn = std::move(fn),
                              future = Future(static_cast<detail::State<T>&>(done))]() mutable {
                     detail::run_reporting_errors([&] { call_back(fn, future); });

@@ -2,6 +2,7 @@
 
 #include <cofutures/detail/callback_error.hpp>
 #include <cofutures/detail/state_base.hpp>
+#include <cofutures/detail/work_guard.hpp>
 
 #include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -11,7 +12,6 @@
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/execution/blocking.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/recycling_allocator.hpp>
 #include <boost/asio/require.hpp>
@@ -130,7 +130,7 @@ private:
 
     Deliver deliver_;
     Handler handler_;
-    boost::asio::executor_work_guard<AsioExecutor> work_;
+    WorkGuard<AsioExecutor> work_;
 };
 
 template <class Deliver, class Handler>

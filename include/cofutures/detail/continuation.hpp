@@ -6,8 +6,7 @@
 #include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/place_on.hpp>
 #include <cofutures/detail/state.hpp>
-
-#include <boost/asio/executor_work_guard.hpp>
+#include <cofutures/detail/work_guard.hpp>
 
 #include <exception>
 #include <functional>
@@ -226,8 +225,7 @@ private:
 
     void will_not_be_notified() noexcept override { work_.reset(); }
 
-    boost::asio::executor_work_guard<AsioExecutor>
-        work_;  // notify()'s, once that is certain to come
+    WorkGuard<AsioExecutor> work_;  // notify()'s, once that is certain to come
 };
 
 }  // namespace cofutures::detail

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cofutures/export.hpp>
+#include <cofutures/detail/has_context.hpp>
 #include <cofutures/detail/state_base.hpp>
 
 #include <boost/asio/execution/context.hpp>
-#include <boost/asio/execution/context_as.hpp>
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/query.hpp>
 
@@ -15,14 +15,9 @@ COFUTURES_EXPORT const TaskPlace* place_in(boost::asio::execution_context& conte
 
 /// The same of an executor's context, if it has one.
 template <class AsioExecutor>
-const TaskPlace* place_on(const AsioExecutor& executor) noexcept {
-    using Context = boost::asio::execution::context_as_t<boost::asio::execution_context&>;
-    if constexpr (boost::asio::can_query<const AsioExecutor&, Context>::value) {
-        try {
-            return place_in(boost::asio::query(executor, Context()));
-        } catch (...) {
-            return nullptr;  // the empty executor
-        }
+const TaskPlace* place_on([[maybe_unused]] const AsioExecutor& executor) noexcept {
+    if constexpr (HasContext<AsioExecutor>) {
+        return place_in(boost::asio::query(executor, boost::asio::execution::context));
     } else {
         return nullptr;
     }

@@ -2,12 +2,12 @@
 
 #include <cofutures/detail/async_operation.hpp>
 #include <cofutures/detail/deadline.hpp>
+#include <cofutures/detail/has_context.hpp>
+#include <cofutures/detail/work_guard.hpp>
 
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/execution/context.hpp>
 #include <boost/asio/execution_context.hpp>
-#include <boost/asio/query.hpp>
 #include <boost/asio/wait_traits.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -22,12 +22,7 @@ namespace cofutures::detail {
 
 /// Whether timers can run where such an executor runs things.
 template <class AsioExecutor>
-concept HasTimers = requires(const AsioExecutor& executor) {
-    {
-        boost::asio::query(executor, boost::asio::execution::context)
-        } -> std::convertible_to<boost::asio::execution_context&>;
-}
-|| requires(const AsioExecutor& executor) {
+concept HasTimers = HasContext<AsioExecutor> || requires(const AsioExecutor& executor) {
     { executor.context() } -> std::convertible_to<boost::asio::execution_context&>;
 };
 
@@ -253,7 +248,7 @@ private:
     const StatePtr state_;
     Deliver deliver_;
     Handler handler_;
-    boost::asio::executor_work_guard<AsioExecutor> work_;
+    WorkGuard<AsioExecutor> work_;
     OperationTimer<AsioExecutor> timer_;
     std::shared_ptr<Claim> claim_;        // null if there is no slot
     boost::system::error_code why_not_;   // written by who takes it off the list
