@@ -74,9 +74,10 @@ struct ThreadPoolOptions {
 /// wait would close it: that wait throws DeadlockError, which names the tasks. Refused likewise are
 ///
 /// - with all threads waiting, a wait for what goes on as a handler of get_executor(), as only a
-///   free thread runs that, and an extra one does not: a coroutine of the pool (`co_await` it from
-///   another one instead), a continuation `then(pool.get_executor(), fn)`, a call that the free
-///   submit() posted there, a strand or not. Of operations of Asio's own nothing is known;
+///   free thread runs that: a coroutine of the pool (`co_await` it from another one instead), a
+///   continuation `then(pool.get_executor(), fn)`, a call that the free submit() posted there; also
+///   where somebody else might cancel it. Of operations of Asio's own nothing is known, nor what
+///   else waits for its turn on a strand;
 /// - a wait for a `when_all` that holds the task itself, though another part's error might end it;
 /// - a `submit` that waits for room in another pool, all of whose workers wait for the task;
 /// - a wait with `FIRST_EXCEPTION`, perhaps later, when a future that could have ended it returns.

@@ -162,17 +162,17 @@ private:
                                        (worker.edge_ == nullptr || worker.edge_->is_refused())));
     }
 
-    // The pool's own queue, or its handlers.
-    static std::size_t most_workers(const TaskPlace& queue) {
+    // The workers any of which will do for what is queued: in the pool's own queue, or among its
+    // handlers.
+    struct Servers {
+        std::vector<const WorkerContext*> workers;
+        std::size_t most = 0;  // so many may come to be
+    };
+    static Servers servers_of(const TaskPlace& queue) {
         const TaskPool& pool = queue.pool();
-        return &queue == &pool ? pool.most_workers() : pool.most_handler_workers();
-    }
-
-    // The workers any of which will do for what is queued.
-    static std::vector<const WorkerContext*> workers_of(const TaskPlace& queue) {
         std::vector<const WorkerContext*> all;
         std::vector<const WorkerContext*> of_handlers;
-        for (const WorkerContext* worker : queue.pool().workers_) {
+        for (const WorkerContext* worker : pool.workers_) {
             if (worker->stands_in_for_ == nullptr) {
                 all.push_back(worker);
                 if (worker->runs_handlers_.load(std::memory_order_relaxed)) {
@@ -180,16 +180,18 @@ private:
                 }
             }
         }
-        // As long as there are fewer of these than there will be, the others may turn to it.
-        const bool any_will_do =
-            &queue == &queue.pool() || of_handlers.size() < most_workers(queue);
-        return any_will_do ? all : of_handlers;
+        // Until there are all of those who run handlers, whoever is there or comes may be one.
+        const std::size_t most_of_handlers = pool.most_handler_workers();
+        if (&queue != &pool && of_handlers.size() >= most_of_handlers) {
+            return {std::move(of_handlers), most_of_handlers};
+        }
+        return {std::move(all), pool.most_workers()};
     }
 
     [[nodiscard]] bool has_worker_to_spare(const TaskPlace& queue) const {
-        const auto workers = workers_of(queue);
-        return workers.size() < most_workers(queue) ||
-               std::ranges::any_of(workers, [&](auto* worker) { return goes_on(*worker); });
+        const Servers servers = servers_of(queue);
+        return servers.workers.size() < servers.most ||
+               std::ranges::any_of(servers.workers, [&](auto* worker) { return goes_on(*worker); });
     }
 
     std::size_t node(const void* key, Node node) {
@@ -226,7 +228,7 @@ private:
             }
         } else if (const TaskPlace* const queue = nodes_[index].queue) {
             needs.any_suffices = true;
-            for (const WorkerContext* any : workers_of(*queue)) {
+            for (const WorkerContext* any : servers_of(*queue).workers) {
                 needs.all.push_back({node(any, {.worker = any})});
             }
         } else {

@@ -175,7 +175,9 @@ class ContinuationOn final : public Continuation<U, T, Step> {
 public:
     ContinuationOn(State<T>& upstream, Step step, const AsioExecutor& executor)
         : Continuation<U, T, Step>(upstream, std::move(step)), work_(executor) {
-        this->set_place(place_on(executor));
+        if constexpr (tracks_work<AsioExecutor>) {  // otherwise the place may go before this does
+            this->set_place(place_on(executor));
+        }
     }
 
     void notify(StateBase& upstream) noexcept override {

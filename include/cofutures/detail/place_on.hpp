@@ -17,7 +17,11 @@ COFUTURES_EXPORT const TaskPlace* place_in(boost::asio::execution_context& conte
 template <class AsioExecutor>
 const TaskPlace* place_on([[maybe_unused]] const AsioExecutor& executor) noexcept {
     if constexpr (HasContext<AsioExecutor>) {
-        return place_in(boost::asio::query(executor, boost::asio::execution::context));
+        try {
+            return place_in(boost::asio::query(executor, boost::asio::execution::context));
+        } catch (...) {
+            return nullptr;
+        }
     } else {
         return nullptr;
     }

@@ -1,15 +1,24 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution/executor.hpp>
 #include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/prefer.hpp>
+#include <boost/asio/require.hpp>
 
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace cofutures::detail {
+
+/// Whether an executor is known to keep its context from running out of work when it is asked to.
+template <class AsioExecutor>
+inline constexpr bool tracks_work =
+    boost::asio::can_require<AsioExecutor, boost::asio::execution::outstanding_work_t::tracked_t>::
+        value ||
+    std::is_same_v<AsioExecutor, boost::asio::any_io_executor>;
 
 /// Keeps an executor's context from running out of work, until it is moved from, reset or
 /// destroyed. Asio's own guard takes no strand of an `any_io_executor`, which it holds for an

@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <cofutures/asio_executor.hpp>
+#include <cofutures/error.hpp>
 #include <cofutures/promise.hpp>
 #include <cofutures/wait.hpp>
 #include <cofutures/when_all.hpp>
@@ -14,6 +15,10 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/execution/any_executor.hpp>
+#include <boost/asio/execution/blocking.hpp>
+#include <boost/asio/execution/context_as.hpp>
+#include <boost/asio/execution_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -229,7 +234,7 @@ BOOST_AUTO_TEST_CASE(another_context_is_nobodys_pool) {
     BOOST_TEST(waiter.result(generous) == 2);
 }
 
-// Extra threads run tasks, but no handlers.
+// Threads in excess of max_workers run tasks, but no handlers.
 BOOST_AUTO_TEST_CASE(an_extra_thread_is_of_no_help) {
     ThreadPoolExecutor pool({.max_workers = 1, .max_extra_threads = 1});
     const auto executor = pool.get_executor();
@@ -243,6 +248,40 @@ BOOST_AUTO_TEST_CASE(an_extra_thread_is_of_no_help) {
     BOOST_TEST(refusal_of(waiter).starts_with(refusal));
     gate.open();
     zero.set_result(0);
+}
+
+// The waiting thread is not in Asio when the executor is first asked for: an extra one goes there.
+BOOST_AUTO_TEST_CASE(unless_it_joins_asio_first) {
+    ThreadPoolExecutor pool({.max_workers = 1, .max_extra_threads = 1});
+    Promise<int> zero;
+    zero.set_result(0);
+    const auto waiter = pool.submit([&] {
+        const auto executor = pool.get_executor();
+        auto wants_a_thread = pool.submit([] {});
+        return zero.get_future().then(executor, plus_one).result();
+    });
+    BOOST_TEST(waiter.result(generous) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(an_executor_that_keeps_no_work_may_go_before_its_continuations) {
+    using Executor = asio::execution::any_executor<
+        asio::execution::context_as_t<asio::execution_context&>,
+        asio::execution::blocking_t::never_t>;
+    Promise<int> zero;
+    Future<int> continuation;
+    {
+        ThreadPoolExecutor pool(1);
+        continuation = zero.get_future().then(Executor(pool.get_executor()), plus_one);
+    }
+    ThreadPoolExecutor other(1);
+    Gate waits;
+    const auto waiter = other.submit([&] {
+        waits.open();
+        return continuation.result();
+    });
+    waits.wait();
+    continuation.cancel();
+    BOOST_CHECK_THROW(waiter.result(generous), CancelledError);
 }
 
 BOOST_AUTO_TEST_CASE(a_wait_with_a_limit_ends_by_itself) {
