@@ -159,6 +159,9 @@ public:
 
     /// From now on it runs handlers of the pool's Asio executor.
     void run_handlers() noexcept { runs_handlers_.store(true, std::memory_order_relaxed); }
+    [[nodiscard]] bool runs_handlers() const noexcept {
+        return runs_handlers_.load(std::memory_order_relaxed);
+    }
 
     /// The calling thread's; null if it is no worker.
     [[nodiscard]] static WorkerContext* current() noexcept { return current_; }

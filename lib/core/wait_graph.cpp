@@ -162,36 +162,33 @@ private:
                                        (worker.edge_ == nullptr || worker.edge_->is_refused())));
     }
 
-    // The workers any of which will do for what is queued: in the pool's own queue, or among its
-    // handlers.
-    struct Servers {
-        std::vector<const WorkerContext*> workers;
-        std::size_t most = 0;  // so many may come to be
-    };
-    static Servers servers_of(const TaskPlace& queue) {
+    // Whether only workers that run handlers will do for what is queued. Until a pool has all of
+    // these, whoever is there or comes may be one.
+    static bool needs_handler_worker(const TaskPlace& queue) {
         const TaskPool& pool = queue.pool();
-        std::vector<const WorkerContext*> all;
-        std::vector<const WorkerContext*> of_handlers;
-        for (const WorkerContext* worker : pool.workers_) {
-            if (worker->stands_in_for_ == nullptr) {
-                all.push_back(worker);
-                if (worker->runs_handlers_.load(std::memory_order_relaxed)) {
-                    of_handlers.push_back(worker);
-                }
-            }
+        if (&queue == &pool) {
+            return false;
         }
-        // Until there are all of those who run handlers, whoever is there or comes may be one.
-        const std::size_t most_of_handlers = pool.most_handler_workers();
-        if (&queue != &pool && of_handlers.size() >= most_of_handlers) {
-            return {std::move(of_handlers), most_of_handlers};
-        }
-        return {std::move(all), pool.most_workers()};
+        const auto count = std::ranges::count_if(pool.workers_, &WorkerContext::runs_handlers);
+        return static_cast<std::size_t>(count) >= pool.most_handler_workers();
+    }
+
+    static bool will_do(const WorkerContext& worker, bool for_handlers) {
+        return worker.stands_in_for_ == nullptr && (!for_handlers || worker.runs_handlers());
     }
 
     [[nodiscard]] bool has_worker_to_spare(const TaskPlace& queue) const {
-        const Servers servers = servers_of(queue);
-        return servers.workers.size() < servers.most ||
-               std::ranges::any_of(servers.workers, [&](auto* worker) { return goes_on(*worker); });
+        const bool for_handlers = needs_handler_worker(queue);
+        std::size_t count = 0;
+        for (const WorkerContext* worker : queue.pool().workers_) {
+            if (will_do(*worker, for_handlers)) {
+                if (goes_on(*worker)) {
+                    return true;
+                }
+                ++count;
+            }
+        }
+        return !for_handlers && count < queue.pool().most_workers();
     }
 
     std::size_t node(const void* key, Node node) {
@@ -228,8 +225,11 @@ private:
             }
         } else if (const TaskPlace* const queue = nodes_[index].queue) {
             needs.any_suffices = true;
-            for (const WorkerContext* any : servers_of(*queue).workers) {
-                needs.all.push_back({node(any, {.worker = any})});
+            const bool for_handlers = needs_handler_worker(*queue);
+            for (const WorkerContext* any : queue->pool().workers_) {
+                if (will_do(*any, for_handlers)) {
+                    needs.all.push_back({node(any, {.worker = any})});
+                }
             }
         } else {
             Dependencies needed = std::exchange(nodes_[index].needed, {});
