@@ -73,7 +73,7 @@ public:
 protected:
     class Handler;
 
-    /// @param place  Of its tasks, until they have begun.
+    /// @param place  Of what the Asio executor is to run.
     AsioSink(std::shared_ptr<ExecutorObserver> observer, const TaskPlace* place);
     ~AsioSink() override;
 
@@ -96,6 +96,7 @@ private:
     std::optional<Promise<void>> take_ended() noexcept;
 
     const std::unique_ptr<Account> account_;
+    const TaskPlace* const place_;
     Promise<void> ended_;  // kept when all has ended; guarded by mutex_, then moved from
     const Future<void> ended_future_{ended_.get_future()};
 
@@ -143,7 +144,7 @@ protected:
     }
 
     [[nodiscard]] boost::asio::any_io_executor strand() const override {
-        if constexpr (HasTimers<AsioExecutorType> && std::is_convertible_v<AsioExecutorType, boost::asio::any_io_executor>) {
+        if constexpr (HasContext<AsioExecutorType> && std::is_convertible_v<AsioExecutorType, boost::asio::any_io_executor>) {
             return strand_of<boost::asio::any_io_executor>(executor_);
         } else {
             return {};
@@ -175,9 +176,11 @@ private:
 ///
 /// **Somebody must run the context.** Waiting for a future, or in shutdown(), on the only thread
 /// that would run it does not end. While something is pending or running, shutdown() throws
-/// DeadlockError, and the destructor does not wait, inside a call of the executor's own, and where
-/// the Asio executor says that the thread is inside it (`running_in_this_thread`). Beyond that the
-/// search for cycles of waits knows only what the threads of a ThreadPoolExecutor do.
+/// DeadlockError, and the destructor does not wait, inside a call of the executor's own, on a
+/// thread of the ThreadPoolExecutor that the Asio executor is of, and where the Asio executor says
+/// that the thread is inside it (`running_in_this_thread`). Beyond that the search for cycles of
+/// waits knows only what the threads of a ThreadPoolExecutor do: a task there that waits for a
+/// future gets DeadlockError if no thread is free.
 ///
 /// **Lifetime.** The destructor waits for all that was submitted. Futures outlive the executor.
 /// Nothing may be submitted once the context is gone.

@@ -7,6 +7,7 @@
 #include "core/cpu.hpp"
 #include "core/report_task.hpp"
 #include "core/task_account.hpp"
+#include "core/task_place.hpp"
 #include "core/task_timer.hpp"
 
 #include <atomic>
@@ -56,8 +57,8 @@ PostedTask::~PostedTask() {
 /// Counts an executor's tasks, and tells its observer and its timer of them.
 class AsioSink::Account final : public TaskAccount {
 public:
-    Account(std::shared_ptr<ExecutorObserver> observer, const TaskPlace* place)
-        : observer_(std::move(observer)), timer_(std::make_shared<TaskTimer>()), place_(place) {}
+    explicit Account(std::shared_ptr<ExecutorObserver> observer)
+        : observer_(std::move(observer)), timer_(std::make_shared<TaskTimer>()) {}
     ~Account() override { timer_->join(); }
 
     /// What a task needs before it can be taken.
@@ -67,8 +68,8 @@ public:
         }
     }
 
-    void taken(StateBase& task) noexcept {
-        task.enter(place_, *this, {.watched = true});
+    void taken(StateBase& task, const TaskPlace* place) noexcept {
+        task.enter(place, *this, {.watched = true});
         const std::lock_guard lock(mutex_);
         ++submitted_;
     }
@@ -143,7 +144,6 @@ public:
 private:
     const std::shared_ptr<ExecutorObserver> observer_;
     const std::shared_ptr<TaskTimer> timer_;
-    const TaskPlace* const place_;
     std::atomic<std::uint64_t> cancelled_{0};
 
     mutable std::mutex mutex_;  // guards the block that follows
@@ -182,7 +182,7 @@ void AsioSink::Handler::operator()() noexcept {
 }
 
 AsioSink::AsioSink(std::shared_ptr<ExecutorObserver> observer, const TaskPlace* place)
-    : account_(std::make_unique<Account>(std::move(observer), place)) {}
+    : account_(std::make_unique<Account>(std::move(observer))), place_(place) {}
 
 AsioSink::~AsioSink() = default;
 
@@ -194,7 +194,7 @@ void AsioSink::submit(StatePtr task) {
         if (!open_) {
             throw ShutdownError();
         }
-        account_->taken(*task);
+        account_->taken(*task, place_);
         ++running_;  // being submitted; a shutdown waits, and does not cancel it yet
     }
     account_->queued(*task);
@@ -275,7 +275,9 @@ bool AsioSink::runs_this_thread() const noexcept {
             return false;  // and the context may be gone
         }
     }
-    return is_inside();
+    const WorkerContext* const worker = WorkerContext::current();
+    return is_inside() ||
+           (worker != nullptr && place_ != nullptr && &worker->pool() == &place_->pool());
 }
 
 bool AsioSink::runs_task_here() const noexcept {

@@ -430,6 +430,7 @@ boost::asio::thread_pool::executor_type ThreadPool::executor() {
             throw;
         }
         // Those that there are will run the handlers.
+        threads_refused_.store(true, std::memory_order_relaxed);
     }
     shared_with_asio_.store(true, std::memory_order_relaxed);
     // Threads that are idle go to Asio at once, the others when they have done what they do.

@@ -1,3 +1,5 @@
+#include <cofutures/asio_executor.hpp>
+#include <cofutures/error.hpp>
 #include <cofutures/promise.hpp>
 #include <cofutures/thread_pool_executor.hpp>
 
@@ -171,6 +173,19 @@ BOOST_AUTO_TEST_CASE(handlers_of_the_executor_run_or_are_not_taken) {
         end_and_balance(pool);
         return came;
     });
+}
+
+// The executor has one thread then, which is not to wait for its handlers.
+BOOST_AUTO_TEST_CASE(a_wait_for_a_handler_counts_on_no_thread_that_was_refused) {
+    ThreadPoolExecutor pool({.max_workers = 2});
+    const auto call = pool.submit([&] {
+        begin_to_refuse(0, true);
+        const auto executor = pool.get_executor();
+        const bool came = end_to_refuse();
+        BOOST_TEST(came);
+        return submit(executor, [] { return 1; }).result();
+    });
+    BOOST_CHECK_THROW(call.result(generous), DeadlockError);
 }
 
 // Each level waits for the next, which goes to a thread with a stack of its own at some depth.

@@ -172,6 +172,19 @@ BOOST_AUTO_TEST_CASE(so_does_one_of_an_executor_on_top_of_it) {
     }
 }
 
+// Its destructor, in a task, waits for nothing that needs the task's thread, whoever was the first
+// to ask for the pool's executor.
+BOOST_AUTO_TEST_CASE(an_executor_on_top_of_it_can_be_destroyed_in_a_task) {
+    ThreadPoolExecutor pool(1);
+    const auto call = pool.submit([&] {
+        AsioExecutor executor(pool.get_executor());
+        auto future = executor.submit(one);
+        BOOST_CHECK_THROW(executor.shutdown(), DeadlockError);
+        return future;
+    });
+    BOOST_TEST(call.result(generous).result(generous) == 1);
+}
+
 // A coroutine that has begun is at the place where it goes on.
 BOOST_AUTO_TEST_CASE(a_coroutine_on_another_executor_that_goes_on_in_the_pool) {
     Promise<void> later;
