@@ -4,13 +4,17 @@
 #include <boost/test/unit_test.hpp>
 
 #include <cofutures/asio_executor.hpp>
+#include <cofutures/error.hpp>
 #include <cofutures/promise.hpp>
+#include <cofutures/thread_pool_executor.hpp>
 
 #include "support/eventually.hpp"
+#include "support/gate.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/execution/context.hpp>
+#include <boost/asio/executor.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/io_context_strand.hpp>
 #include <boost/asio/strand.hpp>
@@ -19,12 +23,13 @@
 #include <chrono>
 #include <exception>
 
-// All that takes an Asio executor takes every one that there is, and keeps it from running out of
-// work.
+// All that takes an Asio executor takes every one that there is, and keeps a context from running
+// out of work.
 
 namespace asio = boost::asio;
 using namespace cofutures;
 using cofutures::test::eventually;
+using cofutures::test::generous;
 
 namespace {
 
@@ -74,11 +79,31 @@ void check_all_on(const AsioExecutor& executor, Run run) {
     BOOST_TEST(eventually([&] { return callbacks == 1 && handlers == 2; }));
 }
 
-/// The same where a context runs what is done there.
+/// Checks that a context has work as long as what `start` does with a future waits for that.
+template <class Start>
+void check_is_kept(asio::io_context& context, Start start) {
+    Promise<int> one;
+    start(one.get_future());
+    context.restart();
+    context.poll();
+    BOOST_TEST(!context.stopped());
+    one.set_result(1);
+    context.run();
+}
+
+/// All of it where a context runs what is done there.
 template <class MakeExecutor>
 void check_on_context(MakeExecutor make_executor) {
     asio::io_context context;
-    check_all_on(make_executor(context), [&] { context.run(); });
+    const auto executor = make_executor(context);
+    check_all_on(executor, [&] { context.run(); });
+    check_is_kept(context, [&](const Future<int>& future) { future.then(executor, [](int) {}); });
+    check_is_kept(context, [&](const Future<int>& future) {
+        future.add_done_callback(executor, [] {});
+    });
+    check_is_kept(context, [&](const Future<int>& future) {
+        future.async_wait(asio::bind_executor(executor, [](const auto&) {}));
+    });
 }
 
 void nothing() {}
@@ -123,6 +148,19 @@ BOOST_AUTO_TEST_CASE(one_without_a_context) {
 
 BOOST_AUTO_TEST_CASE(one_with_a_context_of_its_own) {
     check_all_on(OfAnotherContext(), nothing);
+}
+
+// A wait that would need the waiting thread, which the executor says by its context: see
+// thread/wait_for_handler.cpp.
+BOOST_AUTO_TEST_CASE(one_of_the_old_kind_says_that_it_is_a_pools) {
+    Promise<int> one;
+    one.set_result(1);
+    ThreadPoolExecutor pool(1);
+    const auto waiter = pool.submit([&] {
+        const asio::executor executor(pool.get_executor());
+        return one.get_future().then(executor, [](int value) { return value; }).result();
+    });
+    BOOST_CHECK_THROW(waiter.result(generous), DeadlockError);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

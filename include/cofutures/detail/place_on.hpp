@@ -1,12 +1,10 @@
 #pragma once
 
 #include <cofutures/export.hpp>
-#include <cofutures/detail/has_context.hpp>
+#include <cofutures/detail/context_of.hpp>
 #include <cofutures/detail/state_base.hpp>
 
-#include <boost/asio/execution/context.hpp>
 #include <boost/asio/execution_context.hpp>
-#include <boost/asio/query.hpp>
 
 namespace cofutures::detail {
 
@@ -18,9 +16,9 @@ template <class AsioExecutor>
 const TaskPlace* place_on([[maybe_unused]] const AsioExecutor& executor) noexcept {
     if constexpr (HasContext<AsioExecutor>) {
         try {
-            return place_in(boost::asio::query(executor, boost::asio::execution::context));
+            return place_in(context_of(executor));
         } catch (...) {
-            return nullptr;
+            return nullptr;  // it is nobody's that is known
         }
     } else {
         return nullptr;

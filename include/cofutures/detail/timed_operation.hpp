@@ -1,13 +1,12 @@
 #pragma once
 
 #include <cofutures/detail/async_operation.hpp>
+#include <cofutures/detail/context_of.hpp>
 #include <cofutures/detail/deadline.hpp>
-#include <cofutures/detail/has_context.hpp>
 #include <cofutures/detail/work_guard.hpp>
 
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/execution_context.hpp>
 #include <boost/asio/wait_traits.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -20,19 +19,13 @@
 
 namespace cofutures::detail {
 
-/// Whether timers can run where such an executor runs things.
-template <class AsioExecutor>
-concept HasTimers = HasContext<AsioExecutor> || requires(const AsioExecutor& executor) {
-    { executor.context() } -> std::convertible_to<boost::asio::execution_context&>;
-};
-
 /// The timer of a TimedOperation: on the handler's executor, or on the system's where that has no
 /// context for timers.
 template <class AsioExecutor>
 using OperationTimer = boost::asio::basic_waitable_timer<
     Clock,
     boost::asio::wait_traits<Clock>,
-    std::conditional_t<HasTimers<AsioExecutor>, AsioExecutor, boost::asio::system_executor>>;
+    std::conditional_t<HasContext<AsioExecutor>, AsioExecutor, boost::asio::system_executor>>;
 
 /// An Asio operation that waits for a future until a deadline.
 ///
@@ -150,7 +143,7 @@ private:
         return boost::asio::get_associated_allocator(handler_, FallbackAllocator());
     }
     auto timer_executor() const noexcept {
-        if constexpr (HasTimers<AsioExecutor>) {
+        if constexpr (HasContext<AsioExecutor>) {
             return executor();
         } else {
             return boost::asio::system_executor();

@@ -16,6 +16,7 @@ namespace cofutures::detail {
 /// Whether an executor is known to keep its context from running out of work when it is asked to.
 template <class AsioExecutor>
 inline constexpr bool tracks_work =
+    !boost::asio::execution::is_executor<AsioExecutor>::value ||  // of the old kind, they all do
     boost::asio::can_require<AsioExecutor, boost::asio::execution::outstanding_work_t::tracked_t>::
         value ||
     std::is_same_v<AsioExecutor, boost::asio::any_io_executor>;
