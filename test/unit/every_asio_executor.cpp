@@ -1,6 +1,6 @@
 #include <cofutures/future.hpp>
 
-#define BOOST_TEST_MODULE asio_executors
+#define BOOST_TEST_MODULE every_asio_executor
 #include <boost/test/unit_test.hpp>
 
 #include <cofutures/asio_executor.hpp>
@@ -110,7 +110,7 @@ void nothing() {}
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(test_asio_executors)
+BOOST_AUTO_TEST_SUITE(test_every_asio_executor)
 
 BOOST_AUTO_TEST_CASE(a_contexts_own) {
     check_on_context([](asio::io_context& context) { return context.get_executor(); });
