@@ -276,33 +276,6 @@ BOOST_AUTO_TEST_CASE(
     BOOST_TEST(problem == "");
 }
 
-BOOST_AUTO_TEST_CASE(a_pool_without_a_thread_for_itself_refuses_and_can_be_used_later) {
-    const std::string problem = in_another_host([]() -> std::string {
-        rlimit limit{};
-        ::getrlimit(RLIMIT_AS, &limit);
-        const rlimit before = limit;
-        ProcessPoolExecutor pool(1);
-        // No room for another stack, of 8 MiB usually; enough for the small allocations.
-        std::ifstream statm("/proc/self/statm");
-        rlim_t pages = 0;
-        statm >> pages;
-        limit.rlim_cur = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + (1 << 20);
-        ::setrlimit(RLIMIT_AS, &limit);
-        bool refused = false;
-        try {
-            pool.submit(add, 1, 2);
-        } catch (const std::system_error&) {
-            refused = true;
-        }
-        ::setrlimit(RLIMIT_AS, &before);
-        if (!refused) {
-            return "a thread was started";
-        }
-        return pool.submit(add, 1, 2).result(generous) == 3 ? "" : "wrong sum";
-    });
-    BOOST_TEST(problem == "");
-}
-
 // --- programs that own a pool --------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(no_worker_survives_a_parent_that_was_killed) {

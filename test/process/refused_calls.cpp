@@ -71,4 +71,23 @@ BOOST_AUTO_TEST_CASE(every_future_of_a_process_pool_ends) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_pool_without_a_thread_for_itself_refuses_and_can_be_used_later) {
+    bool refused_a_thread = false;
+    at_every_call([&](long calls, bool lasts) {
+        ProcessPoolExecutor pool(1);
+        begin_to_refuse(calls, lasts);
+        try {
+            BOOST_TEST(pool.submit(twice, 1).wait_for(generous));
+        } catch (const std::system_error& error) {
+            end_to_refuse();
+            refused_a_thread |= error.code() == std::errc::resource_unavailable_try_again;
+            BOOST_TEST(pool.submit(twice, 21).result(generous) == 42);
+        } catch (const BrokenProcessPool&) {
+            end_to_refuse();
+        }
+        return end_to_refuse();
+    });
+    BOOST_TEST(refused_a_thread);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
