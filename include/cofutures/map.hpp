@@ -79,7 +79,9 @@ public:
     /// @python  next(iterator).
     std::optional<T> next() {
         std::optional<T> result;
-        read(result);
+        if (source_ != nullptr) {
+            source_->next(result);
+        }
         return result;
     }
 
@@ -95,7 +97,7 @@ public:
     /// Waits for the first result; to be called once.
     ///
     /// @throws (as next())
-    iterator begin() { return iterator(*this); }
+    iterator begin() { return iterator(source_.get()); }
     /// The end of the range.
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
@@ -104,12 +106,6 @@ private:
 
     explicit MapRange(std::unique_ptr<detail::MapSource<T>> source) noexcept
         : source_(std::move(source)) {}
-
-    void read(std::optional<T>& result) {
-        if (source_ != nullptr) {
-            source_->next(result);
-        }
-    }
 
     std::unique_ptr<detail::MapSource<T>> source_;  // null when moved from
 };
@@ -134,7 +130,7 @@ public:
     /// @throws (as MapRange::next())
     iterator& operator++() {
         current_.reset();
-        range_->read(current_);
+        source_->next(current_);
         return *this;
     }
     void operator++(int) { ++*this; }
@@ -146,9 +142,13 @@ public:
 private:
     friend class MapRange;
 
-    explicit iterator(MapRange& range) : range_(&range) { range.read(current_); }
+    explicit iterator(detail::MapSource<T>* source) : source_(source) {
+        if (source_ != nullptr) {
+            source_->next(current_);
+        }
+    }
 
-    MapRange* range_;
+    detail::MapSource<T>* source_;  // null if there never was anything to read
     mutable std::optional<T> current_;
 };
 

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/map_drainers.hpp>
+#include <cofutures/detail/map_errors.hpp>
 #include <cofutures/detail/map_memory.hpp>
 #include <cofutures/detail/map_numbered_job.hpp>
 #include <cofutures/detail/map_slot.hpp>
 
 #include <cstddef>
+#include <exception>
 #include <memory>
+#include <new>
 #include <tuple>
 #include <utility>
 
@@ -17,7 +21,8 @@ namespace cofutures::detail {
 template <class Value, class... Args>
 class ArrayMapJob : public NumberedMapJob, public MapDrainers {
 public:
-    using Cell = MapCell<Value, std::tuple<Args...>>;
+    struct ErrorElsewhere {};
+    using Cell = MapCell<Value, std::tuple<Args...>, ErrorElsewhere>;
 
     /// @throws std::bad_alloc
     ArrayMapJob(std::shared_ptr<TaskSink> sink, std::size_t size, const Config& config)
@@ -47,8 +52,16 @@ public:
         }
         want_none_from(first);
         for (std::size_t item = first; item != past; ++item) {
-            cell(item).destroy_outcome(disown(item));
+            destroy_outcome(item);
         }
+    }
+
+    /// What an item that has raised threw, or why it was not run.
+    [[nodiscard]] std::exception_ptr take_error(std::size_t item) noexcept {
+        if (auto error = errors_.take(item)) {
+            return error;
+        }
+        return halted() && halt_error() ? halt_error() : make_error<std::bad_alloc>();
     }
 
     [[nodiscard]] Dependencies needs() final { return drainers_of(wanted()); }
@@ -62,7 +75,7 @@ protected:
             if (halted()) {
                 discard(item);
             } else {
-                finish(item, call(cell(item)));
+                finish(item, outcome_of(call, item));
             }
         }
     }
@@ -85,17 +98,36 @@ protected:
     }
 
 private:
+    template <class Call>
+    MapPhase outcome_of(Call& call, std::size_t item) noexcept {
+        try {
+            call(cell(item));
+            return MapPhase::returned;
+        } catch (...) {
+            errors_.store(item, std::current_exception());
+            return MapPhase::raised;
+        }
+    }
     void finish(std::size_t item, MapPhase outcome) noexcept {
         if (!end(item, outcome)) {
-            cell(item).destroy_outcome(disown(item));
+            destroy_outcome(item);
         }
     }
     void discard(std::size_t item) noexcept {
         cell(item).destroy_arguments();
-        finish(item, halt_error() ? cell(item).store_error(halt_error()) : MapPhase::cancelled);
+        finish(item, halt_error() ? MapPhase::raised : MapPhase::cancelled);
+    }
+    void destroy_outcome(std::size_t item) noexcept {
+        const MapPhase outcome = disown(item);
+        if (outcome == MapPhase::returned) {
+            std::destroy_at(std::addressof(cell(item).value));
+        } else if (outcome == MapPhase::raised) {
+            static_cast<void>(errors_.take(item));
+        }
     }
 
     const MapMemory<Cell> cells_;  // what they hold is destroyed by then
+    MapErrors errors_;
 };
 
 }  // namespace cofutures::detail

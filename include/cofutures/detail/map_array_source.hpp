@@ -30,14 +30,14 @@ public:
     template <class... Ranges>
     void start(std::shared_ptr<Job> job, MapInputs<Ranges...>& inputs, std::size_t size) {
         job_ = std::move(job);
-        row_.phases = job_->phases();
-        row_.values = job_->values();
+        row_.next = row_.end = job_->phases();
+        row_.value = job_->values();
         row_.stride = sizeof(typename Job::Cell);
         try {
             MapGrain batch(0);
             auto begun = Clock::now();
-            while (row_.end != size) {  // NOLINT(bugprone-infinite-loop): make() adds to it
-                const std::size_t wanted = std::min(batch.size(), size - row_.end);
+            while (added() != size) {  // NOLINT(bugprone-infinite-loop): make() adds to it
+                const std::size_t wanted = std::min(batch.size(), size - added());
                 const std::size_t made = make(inputs, wanted);
                 if (made != wanted) {
                     break;  // there are fewer than they said
@@ -54,7 +54,7 @@ public:
 
     void close() noexcept override {
         if (const auto job = std::exchange(job_, nullptr)) {
-            job->drop(row_.next, row_.end);
+            job->drop(number_of(*job, row_.next), number_of(*job, row_.end));
             job->stop();
         }
         row_.next = row_.end;
@@ -66,18 +66,18 @@ private:
             close();
             return;
         }
-        if (!job_->wait_for(row_.next, deadline_)) {
+        const std::size_t item = number_of(*job_, row_.next);
+        if (!job_->wait_for(item, deadline_)) {
             close();
             throw TimeoutError();
         }
-        const std::size_t item = row_.next++;
-        auto& cell = job_->cell(item);
+        Value& value = row_.take();
         switch (job_->outcome(item)) {
         case MapPhase::returned:
-            move_out(cell.value, result);
+            move_out(value, result);
             break;
         case MapPhase::raised:
-            std::rethrow_exception(cell.take_error());
+            std::rethrow_exception(job_->take_error(item));
         default:
             throw CancelledError();
         }
@@ -89,10 +89,9 @@ private:
         std::exception_ptr error;
         std::size_t made = 0;
         try {
-            while (made != wanted && inputs.advance()) {
-                inputs.get(std::addressof(job_->make_cell(row_.end + made).arguments));
-                ++made;
-            }
+            inputs.get_some(wanted, made, [this, first = added()](std::size_t i) {
+                return std::addressof(job_->make_cell(first + i).arguments);
+            });
         } catch (...) {
             error = std::current_exception();
         }
@@ -106,6 +105,12 @@ private:
     }
 
     using MapSource<Value>::row_;
+    using Place = decltype(row_.next);
+
+    static std::size_t number_of(const Job& job, Place item) noexcept {
+        return static_cast<std::size_t>(item - job.phases());
+    }
+    [[nodiscard]] std::size_t added() const noexcept { return number_of(*job_, row_.end); }
 
     std::shared_ptr<Job> job_;  // null when closed
     const Deadline deadline_;

@@ -17,7 +17,6 @@ template <class Value, class Fn, class... Args>
 class MapCall {
 public:
     using Arguments = std::tuple<Args...>;
-    using Cell = MapCell<Value, Arguments>;
 
     template <class F>
     requires(!std::is_same_v<std::remove_cvref_t<F>, MapCall>)
@@ -25,15 +24,12 @@ public:
         explicit MapCall(F&& fn)
         : fn_(std::forward<F>(fn)) {}
 
-    /// Calls it with the arguments that a cell holds, which holds the outcome then.
-    MapPhase operator()(Cell& cell) noexcept {
-        try {
-            auto arguments = cell.take_arguments();
-            cell.store_result_of([&]() -> Value { return call(arguments); });
-            return MapPhase::returned;
-        } catch (...) {
-            return cell.store_error(std::current_exception());
-        }
+    /// Calls it with the arguments that a cell holds, which holds the value then; nothing if this
+    /// throws.
+    template <class Cell>
+    void operator()(Cell& cell) {
+        auto arguments = cell.take_arguments();
+        cell.store_result_of([&]() -> Value { return call(arguments); });
     }
 
     /// Asks calls that take a std::stop_token to stop.

@@ -54,16 +54,34 @@ public:
     }
 
     /// The element: moved out of a container that is this object's own.
-    decltype(auto) get() {
-        if constexpr (owns_elements) {
-            return std::ranges::iter_move(position_);
-        } else {
-            return *position_;
-        }
+    decltype(auto) get() { return get_at(position_); }
+
+    /// Whether elements can be counted before they are read, by left() and next(): who uses these
+    /// does not use advance().
+    static constexpr bool counts = std::ranges::random_access_range<KeptRange<Range>> &&
+                                   std::sized_sentinel_for<
+                                       std::ranges::sentinel_t<KeptRange<Range>>,
+                                       std::ranges::iterator_t<KeptRange<Range>>>;
+
+    [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - position_); }
+
+    /// As get(), of the next element, of which there is one.
+    decltype(auto) next() {
+        const auto here = position_;
+        ++position_;
+        return get_at(here);
     }
 
 private:
     using Kept = KeptRange<Range>;
+
+    static decltype(auto) get_at(const std::ranges::iterator_t<Kept>& position) {
+        if constexpr (owns_elements) {
+            return std::ranges::iter_move(position);
+        } else {
+            return *position;
+        }
+    }
 
     static constexpr bool owns_elements = !std::is_reference_v<Range> &&
                                           !std::ranges::view<Range> &&
@@ -104,15 +122,39 @@ public:
     /// Makes the item's arguments in a slot.
     template <class Arguments>
     void get(Arguments* place) {
-        std::apply(
-            [place](auto&... input) {
-                ::new (static_cast<void*>(place)) Arguments(input.get()...);
-            },
-            inputs_
-        );
+        std::apply([place](auto&... input) { make_at(place, input.get()...); }, inputs_);
+    }
+
+    /// Makes the arguments of the next items, so many if there are, at `place(i)`. Not after
+    /// advance().
+    ///
+    /// @param made  Counts them from 0 on, also until this throws what an input throws.
+    template <class Place>
+    void get_some(std::size_t wanted, std::size_t& made, Place place) {
+        if constexpr ((MapInput<Ranges>::counts && ...)) {
+            std::apply(
+                [&](auto&... input) {
+                    for (const std::size_t count = std::min({wanted, input.left()...});
+                         made != count;
+                         ++made) {
+                        make_at(place(made), input.next()...);
+                    }
+                },
+                inputs_
+            );
+        } else {
+            for (; made != wanted && advance(); ++made) {
+                get(place(made));
+            }
+        }
     }
 
 private:
+    template <class Arguments, class... Elements>
+    static void make_at(Arguments* place, Elements&&... elements) {
+        ::new (static_cast<void*>(place)) Arguments(std::forward<Elements>(elements)...);
+    }
+
     std::tuple<MapInput<Ranges>...> inputs_;
 };
 

@@ -37,7 +37,7 @@ protected:
             if (halted()) {
                 discard(slot);
             } else {
-                finish(slot, call(static_cast<Slot&>(slot)));
+                finish(slot, outcome_of(call, static_cast<Slot&>(slot)));
             }
         });
     }
@@ -65,6 +65,16 @@ protected:
     }
 
 private:
+    template <class Call>
+    static MapPhase outcome_of(Call& call, Slot& slot) noexcept {
+        try {
+            call(slot);
+            return MapPhase::returned;
+        } catch (...) {
+            return slot.store_error(std::current_exception());
+        }
+    }
+
     void discard(MapSlot& item) noexcept {
         auto& slot = static_cast<Slot&>(item);
         slot.destroy_arguments();

@@ -115,7 +115,9 @@ void move_out(Value& value, std::optional<Value>& place) {
 }
 
 /// What an item holds: first the arguments, then the outcome, in the same place.
-template <class Value, class Arguments>
+///
+/// @tparam Error  std::exception_ptr, or something small where errors are kept elsewhere.
+template <class Value, class Arguments, class Error = std::exception_ptr>
 struct MapCell {
     MapCell() noexcept {}  // NOLINT(modernize-use-equals-default): of a union
     MapCell(const MapCell&) = delete;
@@ -133,13 +135,13 @@ struct MapCell {
     void store_result_of(Call&& call) {
         ::new (static_cast<void*>(std::addressof(value))) Value(std::forward<Call>(call)());
     }
-    MapPhase store_error(std::exception_ptr raised) noexcept {
+    MapPhase store_error(Error raised) noexcept {
         std::construct_at(std::addressof(error), std::move(raised));
         return MapPhase::raised;
     }
 
-    std::exception_ptr take_error() noexcept {
-        const Destroyer<std::exception_ptr> destroyer{error};
+    Error take_error() noexcept {
+        const Destroyer<Error> destroyer{error};
         return std::move(error);
     }
     void destroy_outcome(MapPhase outcome) noexcept {
@@ -153,7 +155,7 @@ struct MapCell {
     union {
         Arguments arguments;
         Value value;
-        std::exception_ptr error;
+        Error error;
     };
 };
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <new>
 #include <optional>
+#include <utility>
 
 namespace cofutures::detail {
 
@@ -19,11 +20,16 @@ public:
 
     /// Waits for the next result and puts it there, where nothing is; leaves nothing at the end.
     /// Not by return: what is read at once again would have to be fetched from several stores.
+    /// Whoever inlines this may keep the result in registers, as nobody else learns where it is.
     void next(std::optional<Value>& result) {
         if (row_.is_value_next()) {
             move_out(row_.take(), result);
-        } else {
-            wait_for_next(result);
+            return;
+        }
+        std::optional<Value> waited_for;
+        wait_for_next(waited_for);
+        if (waited_for) {
+            result.emplace(std::move(*waited_for));
         }
     }
 
@@ -33,21 +39,20 @@ protected:
     /// Outcomes that lie side by side, if this source has its own so. Those that are there and are
     /// values are taken without a call of a virtual function, which costs more than many an item.
     struct Row {
-        std::size_t next = 0;
-        const std::atomic<MapPhase>* phases = nullptr;
-        std::byte* values = nullptr;
+        // In an order in which no two neighbours are loaded at once: that would wait for the store
+        // of either.
+        const std::atomic<MapPhase>* next = nullptr;
         std::size_t stride = 0;  // from one value to the next, in bytes
-        // Away from `next`: two neighbours may be loaded at once, which waits for the store of
-        // either.
-        std::size_t end = 0;
+        const std::atomic<MapPhase>* end = nullptr;
+        std::byte* value = nullptr;  // where the next one is or will be
 
         [[nodiscard]] bool is_value_next() const noexcept {
-            return next != end &&
-                   phases[next].load(std::memory_order_acquire) == MapPhase::returned;
+            return next != end && next->load(std::memory_order_acquire) == MapPhase::returned;
         }
-        /// It is the caller's, who destroys it.
+        /// It is the caller's, who destroys it, if it is there.
         Value& take() noexcept {
-            return *std::launder(reinterpret_cast<Value*>(values + stride * next++));
+            ++next;
+            return *std::launder(reinterpret_cast<Value*>(std::exchange(value, value + stride)));
         }
     };
 
