@@ -167,9 +167,12 @@ void MapDrainers::drain(Drainer& self) noexcept {
         try_start_drainer();  // in vain after a shutdown: then those that there are do it all
     }
     for (;;) {
-        const MapItems items = claim(self, grain.size());
+        MapItems items = claim(self, grain.size());
         if (items.count == 0) {
             return;
+        }
+        if (!config_.prompt) {
+            items.instant = grain.instant();
         }
         run(items);
         const auto now = Clock::now();

@@ -18,27 +18,33 @@ enum class WaitFault {
     looks_before_it_ends,     // who ends an item looks whether it is awaited, then ends it
     awaits_after_a_look,      // the consumer looks at the item, then says that it sleeps for it
     wakes_without_the_mutex,  // a wake-up may fall between the consumer's look and its sleep
+    wakes_for_the_first,      // of several that end together, not for the others
 };
 
 /// include/cofutures/detail/map_numbered_job.hpp and MapJob::sleep_until: the consumer waits for
-/// item after item. That stores are seen in order is AsymmetricFence's part.
+/// item after item, which are ended one by one or both together. That stores are seen in order is
+/// AsymmetricFence's part.
 struct NumberedItems {
     static constexpr int items = 2;
     static constexpr int nobody = -1;
 
-    NumberedItems(Run& in, WaitFault fault_) : run(in), fault(fault_) {}
+    NumberedItems(Run& in, int together_, WaitFault fault_)
+        : run(in), together(together_), fault(fault_) {}
 
     Step<> worker() {
-        for (int item = 0; item < items; ++item) {
+        for (int first = 0; first < items; first += together) {
             int sleeper = nobody;
             if (fault == WaitFault::looks_before_it_ends) {
                 sleeper = co_await awaited.load();
             }
-            co_await ended.store(item);
+            for (int item = first; item < first + together; ++item) {
+                co_await ended.store(item);
+            }
             if (fault != WaitFault::looks_before_it_ends) {
                 sleeper = co_await awaited.load();
             }
-            if (sleeper == item) {
+            const int past = fault == WaitFault::wakes_for_the_first ? first + 1 : first + together;
+            if (first <= sleeper && sleeper < past) {
                 if (fault != WaitFault::wakes_without_the_mutex) {
                     co_await mutex.lock();
                 }
@@ -83,12 +89,13 @@ struct NumberedItems {
     Atomic<int> awaited{run, "awaited", nobody};
     Atomic<bool> is_asleep{run, "asleep", false};
     bool got_all = false;
+    int together;
     WaitFault fault;
 };
 
-Result explore_wait(WaitFault fault) {
+Result explore_wait(int together, WaitFault fault) {
     return explore({.preemptions = 3}, [=](Run& run) {
-        auto map = std::make_shared<NumberedItems>(run, fault);
+        auto map = std::make_shared<NumberedItems>(run, together, fault);
         run.spawn("worker", map->worker());
         run.spawn("consumer", map->consumer());
         run.at_end([map] { return map->got_all; }, "an item was not given out");
@@ -108,21 +115,25 @@ struct ClosedMap {
     static constexpr int no_more = -2;
     enum Phase { pending, returned, gone };
 
-    ClosedMap(Run& in, CloseFault fault_) : run(in), fault(fault_) {}
+    ClosedMap(Run& in, int together_, CloseFault fault_)
+        : run(in), together(together_), fault(fault_) {}
 
     Step<> worker() {
-        for (int item = 0; item < items; ++item) {
+        for (int first = 0; first < items; first += together) {
             int sleeper = 0;
             if (fault == CloseFault::looks_before_it_ends) {
                 sleeper = co_await awaited.load();
             }
-            co_await phase[item].store(returned);
+            for (int item = first; item < first + together; ++item) {
+                co_await phase[item].store(returned);
+            }
             if (fault != CloseFault::looks_before_it_ends) {
                 sleeper = co_await awaited.load();
             }
-            if (sleeper == no_more &&
-                (item >= first_unwanted || fault == CloseFault::disowns_what_is_taken)) {
-                co_await disown(item);
+            for (int item = first; sleeper == no_more && item < first + together; ++item) {
+                if (item >= first_unwanted || fault == CloseFault::disowns_what_is_taken) {
+                    co_await disown(item);
+                }
             }
         }
     }
@@ -155,12 +166,13 @@ struct ClosedMap {
     Atomic<int> awaited{run, "awaited", -1};
     int first_unwanted = 0;
     int ends[items] = {};  // how often an outcome was taken or destroyed
+    int together;
     CloseFault fault;
 };
 
-Result explore_close(CloseFault fault) {
+Result explore_close(int together, CloseFault fault) {
     return explore({.preemptions = 3}, [=](Run& run) {
-        auto map = std::make_shared<ClosedMap>(run, fault);
+        auto map = std::make_shared<ClosedMap>(run, together, fault);
         run.spawn("worker", map->worker());
         run.spawn("consumer", map->consumer());
         run.at_end(
@@ -174,17 +186,30 @@ Result explore_close(CloseFault fault) {
 BOOST_AUTO_TEST_SUITE(map_model)
 
 BOOST_AUTO_TEST_CASE(what_nobody_wants_is_destroyed_once) {
-    must_hold(explore_close(CloseFault::none));
-    must_fail(explore_close(CloseFault::looks_before_it_ends), "an outcome did not end once");
-    must_fail(explore_close(CloseFault::disowns_what_is_taken), "an outcome did not end once");
-    must_fail(explore_close(CloseFault::both_may_destroy), "an outcome did not end once");
+    for (const int together : {1, 2}) {
+        const auto explore_fault = [&](CloseFault fault) {
+            return explore_close(together, fault);
+        };
+        constexpr auto failure = "an outcome did not end once";
+        must_hold(explore_fault(CloseFault::none));
+        must_fail(explore_fault(CloseFault::looks_before_it_ends), failure);
+        must_fail(explore_fault(CloseFault::disowns_what_is_taken), failure);
+        must_fail(explore_fault(CloseFault::both_may_destroy), failure);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_consumer_that_sleeps_is_woken) {
-    must_hold(explore_wait(WaitFault::none));
-    must_fail(explore_wait(WaitFault::looks_before_it_ends), "nobody can go on");
-    must_fail(explore_wait(WaitFault::awaits_after_a_look), "nobody can go on");
-    must_fail(explore_wait(WaitFault::wakes_without_the_mutex), "nobody can go on");
+    for (const int together : {1, 2}) {
+        const auto explore_fault = [&](WaitFault fault) {
+            return explore_wait(together, fault);
+        };
+        constexpr auto failure = "nobody can go on";
+        must_hold(explore_fault(WaitFault::none));
+        must_fail(explore_fault(WaitFault::looks_before_it_ends), failure);
+        must_fail(explore_fault(WaitFault::awaits_after_a_look), failure);
+        must_fail(explore_fault(WaitFault::wakes_without_the_mutex), failure);
+    }
+    must_fail(explore_wait(2, WaitFault::wakes_for_the_first), "nobody can go on");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cofutures/detail/isolated_call.hpp>
 #include <cofutures/detail/make_error.hpp>
 #include <cofutures/detail/map_drainers.hpp>
 #include <cofutures/detail/map_errors.hpp>
@@ -7,6 +8,7 @@
 #include <cofutures/detail/map_numbered_job.hpp>
 #include <cofutures/detail/map_slot.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -71,11 +73,11 @@ protected:
     template <class Call>
     void run_with(Call& call, const MapItems& items) noexcept {
         const std::size_t past = items.first + items.count;
-        for (std::size_t item = items.first; item != past; ++item) {
+        for (std::size_t item = items.first; item != past;) {
             if (halted()) {
-                discard(item);
+                discard(item++);
             } else {
-                finish(item, outcome_of(call, item));
+                item = run_some(call, item, std::min(past, item + items.instant));
             }
         }
     }
@@ -98,24 +100,37 @@ protected:
     }
 
 private:
+    // Runs at least the first of some items, and ends those that it has run; says how far it came.
+    // Several are ended together only where nobody could wait for one of them meanwhile.
     template <class Call>
-    MapPhase outcome_of(Call& call, std::size_t item) noexcept {
+    std::size_t run_some(Call& call, std::size_t first, std::size_t past) noexcept {
+        Cell* const cells = cells_.get();
+        std::size_t item = first;
         try {
-            call(cell(item));
-            return MapPhase::returned;
+            if (call_is_isolated([&] { call(cells[first]); }) && past - first != 1) {
+                for (++item; item != past; ++item) {
+                    call(cells[item]);
+                }
+                finish(first, past, MapPhase::returned);
+                return past;
+            }
         } catch (...) {
             errors_.store(item, std::current_exception());
-            return MapPhase::raised;
+            finish(first, item, MapPhase::returned);
+            finish(item, item + 1, MapPhase::raised);
+            return item + 1;
         }
+        finish(first, first + 1, MapPhase::returned);
+        return first + 1;
     }
-    void finish(std::size_t item, MapPhase outcome) noexcept {
-        if (!end(item, outcome)) {
+    void finish(std::size_t first, std::size_t past, MapPhase outcome) noexcept {
+        for (std::size_t item = end(first, past, outcome); item != past; ++item) {
             destroy_outcome(item);
         }
     }
     void discard(std::size_t item) noexcept {
         cell(item).destroy_arguments();
-        finish(item, halt_error() ? MapPhase::raised : MapPhase::cancelled);
+        finish(item, item + 1, halt_error() ? MapPhase::raised : MapPhase::cancelled);
     }
     void destroy_outcome(std::size_t item) noexcept {
         const MapPhase outcome = disown(item);

@@ -21,6 +21,8 @@ struct MapItems {
     std::size_t first = 0;
     std::size_t count = 0;
     MapRun linked;
+    /// So many take so little together that it does not matter which of them is done first.
+    std::size_t instant = 1;
 };
 
 /// Who runs the items of a map in this process, which are numbered in the order of being added.
@@ -39,6 +41,8 @@ public:
         bool lazy;
         /// Items to claim at a time; 0 to find out.
         std::size_t grain;
+        /// Each outcome is to be there as soon as its call has ended.
+        bool prompt;
     };
 
     MapDrainers(const MapDrainers&) = delete;

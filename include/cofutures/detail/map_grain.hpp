@@ -15,8 +15,17 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
+    /// How many items take so little together that it does not matter which of them is done first.
+    [[nodiscard]] std::size_t instant() const noexcept { return instant_; }
+
     /// Learns how long so many items took.
     void took(std::size_t count, std::chrono::nanoseconds time) noexcept {
+        const auto each = std::max<std::chrono::nanoseconds::rep>(time.count(), 1);
+        instant_ = std::clamp<std::size_t>(
+            count * static_cast<std::size_t>(unnoticed.count()) / static_cast<std::size_t>(each),
+            1,
+            most_instant
+        );
         if (fixed_) {
             return;
         }
@@ -30,9 +39,12 @@ public:
 private:
     static constexpr std::chrono::microseconds wanted{20};
     static constexpr std::size_t largest = 1024;
+    static constexpr std::chrono::nanoseconds unnoticed{1000};
+    static constexpr std::size_t most_instant = 64;
 
     bool fixed_;
     std::size_t size_;
+    std::size_t instant_ = 1;
 };
 
 }  // namespace cofutures::detail

@@ -56,32 +56,30 @@ public:
     /// The element: moved out of a container that is this object's own.
     decltype(auto) get() { return get_at(position_); }
 
-    /// Whether elements can be counted before they are read, by left() and next(): who uses these
-    /// does not use advance().
+    /// Whether elements can be counted before they are read: by left(), position(), get_at() and
+    /// skip(). Who uses these does not use advance().
     static constexpr bool counts = std::ranges::random_access_range<KeptRange<Range>> &&
                                    std::sized_sentinel_for<
                                        std::ranges::sentinel_t<KeptRange<Range>>,
                                        std::ranges::iterator_t<KeptRange<Range>>>;
 
     [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - position_); }
-
-    /// As get(), of the next element, of which there is one.
-    decltype(auto) next() {
-        const auto here = position_;
-        ++position_;
-        return get_at(here);
+    [[nodiscard]] auto position() const { return position_; }
+    void skip(std::size_t count) {
+        position_ += static_cast<std::iter_difference_t<decltype(position_)>>(count);
     }
 
-private:
-    using Kept = KeptRange<Range>;
-
-    static decltype(auto) get_at(const std::ranges::iterator_t<Kept>& position) {
+    /// As get(), of the element there.
+    static decltype(auto) get_at(const std::ranges::iterator_t<KeptRange<Range>>& position) {
         if constexpr (owns_elements) {
             return std::ranges::iter_move(position);
         } else {
             return *position;
         }
     }
+
+private:
+    using Kept = KeptRange<Range>;
 
     static constexpr bool owns_elements = !std::is_reference_v<Range> &&
                                           !std::ranges::view<Range> &&
@@ -134,11 +132,15 @@ public:
         if constexpr ((MapInput<Ranges>::counts && ...)) {
             std::apply(
                 [&](auto&... input) {
-                    for (const std::size_t count = std::min({wanted, input.left()...});
-                         made != count;
-                         ++made) {
-                        make_at(place(made), input.next()...);
-                    }
+                    const std::size_t count = std::min({wanted, input.left()...});
+                    // Positions of its own, which need not be in memory after each item.
+                    [&](auto... position) {
+                        for (; made != count; ++made) {
+                            make_at(place(made), MapInput<Ranges>::get_at(position)...);
+                            (++position, ...);
+                        }
+                    }(input.position()...);
+                    (input.skip(count), ...);
                 },
                 inputs_
             );

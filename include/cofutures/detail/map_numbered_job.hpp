@@ -6,6 +6,7 @@
 #include <cofutures/detail/map_job.hpp>
 #include <cofutures/detail/map_slot.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <limits>
@@ -44,16 +45,20 @@ protected:
     /// The item that the consumer has waited for last; changes only while it is awake.
     [[nodiscard]] std::size_t wanted() const noexcept { return wanted_; }
 
-    /// Ends an item whose outcome is stored: from now on it is the consumer's. False if that does
-    /// not want it: then the caller disowns it.
-    [[nodiscard]] bool end(std::size_t item, MapPhase outcome) noexcept {
-        phase(item).store(outcome, std::memory_order_release);
+    /// Ends items whose outcomes are stored: from now on they are the consumer's.
+    ///
+    /// @returns From which one on that does not want them: the caller disowns those.
+    [[nodiscard]] std::size_t end(std::size_t first, std::size_t past, MapPhase outcome) noexcept {
+        std::atomic<MapPhase>* const phases = phases_.get();
+        for (std::size_t item = first; item != past; ++item) {
+            phases[item].store(outcome, std::memory_order_release);
+        }
         fence_.light();
         const std::size_t awaited = awaited_.load(std::memory_order_acquire);
-        if (awaited == item) {
+        if (first <= awaited && awaited < past) {
             wake();
         }
-        return awaited != no_more || item < first_unwanted_;
+        return awaited == no_more ? std::min(std::max(first_unwanted_, first), past) : past;
     }
 
     /// The consumer, which has taken the items before, wants none from this one on. It disowns

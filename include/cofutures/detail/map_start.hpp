@@ -112,7 +112,10 @@ std::unique_ptr<MapSource<Value>> start_local_map(
     MapPlan plan
 ) {
     using Call = MapCall<Value, std::decay_t<Fn>, std::ranges::range_value_t<Ranges>...>;
-    const MapDrainers::Config config{.lazy = plan.limit != MapPlan::unlimited, .grain = plan.batch};
+    const MapDrainers::Config config{
+        .lazy = plan.limit != MapPlan::unlimited,
+        .grain = plan.batch,
+        .prompt = plan.deadline.has_value()};
     // Of an input that can be read once only the size is not known once reading has begun.
     if constexpr (((std::ranges::sized_range<Ranges> && std::ranges::forward_range<Ranges>)&&...)) {
         constexpr std::size_t largest_array = std::size_t{1} << 24;
