@@ -15,6 +15,7 @@
 #include <iterator>
 #include <ranges>
 #include <stdexcept>
+#include <vector>
 
 using namespace cofutures;
 using cofutures::test::eventually;
@@ -129,6 +130,37 @@ BOOST_AUTO_TEST_CASE(input_that_throws_throws_out_of_map) {
     ThreadPoolExecutor pool(1);
     const Said input{.said = 10, .end_at = 10, .throws_at = 5};
     BOOST_CHECK_THROW(static_cast<void>(pool.map(twice, input)), std::domain_error);
+}
+
+BOOST_AUTO_TEST_CASE(input_of_random_access_that_throws_throws_out_of_map) {
+    ThreadPoolExecutor pool(1);
+    ObjectCounts counts;
+    const auto input = std::views::iota(0, 10) | std::views::transform([&](int number) {
+                           if (number == 5) {
+                               throw std::domain_error("input");
+                           }
+                           return Observed(counts, number);
+                       });
+    static_assert(std::ranges::random_access_range<decltype(input)>);
+    BOOST_CHECK_THROW(
+        static_cast<void>(pool.map([](const Observed& item) { return item.value(); }, input)),
+        std::domain_error
+    );
+    pool.shutdown();
+    BOOST_TEST(counts.live() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(the_shortest_input_of_random_access_ends_them_all) {
+    ThreadPoolExecutor pool(1);
+    const std::vector<int> tens{10, 20, 30};
+    auto range = pool.map([](int a, int b) { return a + b; }, std::views::iota(0), tens);
+    auto known = pool.map([](int a, int b) { return a + b; }, std::views::iota(0, 9), tens);
+    for (int i = 0; i < 3; ++i) {
+        BOOST_TEST(*range.next() == i + 10 * (i + 1));
+        BOOST_TEST(*known.next() == i + 10 * (i + 1));
+    }
+    BOOST_TEST(!range.next().has_value());
+    BOOST_TEST(!known.next().has_value());
 }
 
 BOOST_AUTO_TEST_CASE(input_may_be_shorter_than_it_says) {

@@ -213,6 +213,23 @@ BOOST_AUTO_TEST_CASE(a_map_out_of_memory_ends) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(an_item_that_throws_where_there_is_no_memory_left_throws_that) {
+    ThreadPoolExecutor pool(1);
+    auto results = pool.map(
+        [](int item) {
+            shortage = {.allocations_left = item == 1 ? 0 : -1, .lasts = true};
+            if (item < 3) {
+                throw item;
+            }
+            return item;
+        },
+        std::vector{1, 2, 3}
+    );
+    BOOST_CHECK_THROW(results.next(), std::bad_alloc);
+    BOOST_CHECK_THROW(results.next(), int);
+    BOOST_TEST(*results.next() == 3);
+}
+
 BOOST_AUTO_TEST_CASE(tasks_that_wait_for_tasks_out_of_memory_end) {
     at_every_allocation([](long allocations, bool lasts) {
         ThreadPoolExecutor pool(1);
