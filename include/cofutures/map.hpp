@@ -42,13 +42,14 @@ struct MapOptions {
 /// **Errors.** What an item's call throws is thrown where its result would be, by next() or by the
 /// iterator; reading can go on after it. With iterators use next(), as a range-for ends there.
 ///
-/// **When a result is there.** When its call has ended. Only where calls can neither wait for
-/// others nor be waited for, and have taken far less than a microsecond each, may some be handed
-/// over together, about as many as take one; with MapOptions::timeout not even these.
+/// **When a result is there.** When its call has ended. Only of calls that do nothing but compute,
+/// and have taken far less than a microsecond each so far, may up to sixteen be handed over
+/// together; with MapOptions::timeout not even these.
 ///
 /// **Lifetime.** Destroying or closing it cancels what has not begun, and waits for nothing: calls
 /// that run keep the callable, their arguments and their results alive by themselves. The executor
-/// may be destroyed before it.
+/// may be destroyed before it. Iterators stay with the map when the range is moved, and end with
+/// the map when another one is assigned.
 ///
 /// @tparam T       What the calls return; std::monostate for void, std::reference_wrapper for a
 ///                 reference.

@@ -167,15 +167,11 @@ void MapDrainers::drain(Drainer& self) noexcept {
         try_start_drainer();  // in vain after a shutdown: then those that there are do it all
     }
     for (;;) {
-        MapItems items = claim(self, grain.size());
+        const MapItems items = claim(self, grain.size());
         if (items.count == 0) {
             return;
         }
-        if (!config_.prompt) {
-            items.instant = grain.instant();
-        }
-        run(items);
-        const auto now = Clock::now();
+        const auto now = run_in_pieces(items, grain, begun);
         grain.took(items.count, now - begun);
         begun = now;
         if (now >= end_of_turn && try_start_drainer()) {
@@ -185,6 +181,25 @@ void MapDrainers::drain(Drainer& self) noexcept {
             return;
         }
     }
+}
+
+// Runs items in pieces, so that it is noticed soon when they begin to take longer; says when it
+// has.
+Clock::time_point MapDrainers::run_in_pieces(
+    const MapItems& items, MapGrain& grain, Clock::time_point begun
+) noexcept {
+    MapItems piece = items;
+    for (std::size_t left = items.count; left != 0; left -= piece.count) {
+        // Linked items are in one piece: while others link more to them, it cannot be cut.
+        piece.count = items.linked.count != 0 ? left : grain.look_after(left);
+        piece.instant = config_.prompt ? 1 : grain.instant();
+        run(piece);
+        piece.first += piece.count;
+        const auto now = Clock::now();
+        grain.ran(piece.count, now - begun);
+        begun = now;
+    }
+    return begun;
 }
 
 // Says whether another drainer must take this one's place in the executor's queue.

@@ -33,6 +33,11 @@ int shared = 5;
     return value * 17 + 3;
 }
 
+[[noreturn, gnu::noinline]] void fail_when_told() {
+    flag.wait(4);
+    throw 1;
+}
+
 void nothing() {}
 void (*volatile unknown)() = nothing;
 
@@ -41,7 +46,13 @@ template <class Fn>
 [[gnu::noinline]] bool is_isolated(Fn fn) {
     const int argument = five;
     int result = 0;
-    const bool isolated = call_is_isolated([&] { result = fn(argument); });
+    const bool isolated = call_is_isolated([&]() noexcept {
+        try {
+            result = fn(argument);
+        } catch (...) {
+            result = -1;
+        }
+    });
     BOOST_TEST(result != 0);
     return isolated;
 }
@@ -146,6 +157,30 @@ BOOST_AUTO_TEST_CASE(who_waits_on_one_path_only_is_not_isolated) {
     }));
 }
 
+// A path that ends in an exception is one of them.
+BOOST_AUTO_TEST_CASE(who_may_throw_is_not_isolated) {
+    BOOST_TEST(!is_isolated([](int value) {
+        if (value == 77) {
+            throw value;
+        }
+        return value;
+    }));
+    BOOST_TEST(!is_isolated([](int value) {
+        if (value == 77) {
+            const std::lock_guard lock(mutex);
+            throw value;
+        }
+        return value;
+    }));
+    BOOST_TEST(!is_isolated([](int value) {
+        if (value == 77) {
+            fail_when_told();
+        }
+        return value;
+    }));
+    BOOST_TEST(!is_isolated([](int value) { return value == 5 ? throw value : value; }));
+}
+
 #ifdef COFUTURES_TEST_ISOLATED_CALLS
 
 BOOST_AUTO_TEST_CASE(who_only_computes_is_isolated) {
@@ -158,12 +193,6 @@ BOOST_AUTO_TEST_CASE(who_only_computes_is_isolated) {
             sum = sum * 6364136223846793005U + 1;
         }
         return static_cast<int>(sum | 1);
-    }));
-    BOOST_TEST(is_isolated([](int value) {
-        if (value == 77) {
-            throw value;
-        }
-        return value;
     }));
     double squares[8] = {};
     BOOST_TEST(is_isolated([&](int value) {

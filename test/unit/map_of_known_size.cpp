@@ -11,6 +11,7 @@
 #include "support/leak_check.hpp"
 #include "support/object_observer.hpp"
 
+#include <compare>
 #include <cstddef>
 #include <iterator>
 #include <ranges>
@@ -74,6 +75,65 @@ struct Said {
 };
 static_assert(std::ranges::forward_range<Said> && std::ranges::sized_range<Said>);
 
+/// 0, 1, 2, ... of random access, whose iterators throw when they go to `throws_at`.
+struct Stumbling {
+    class iterator {
+    public:
+        using value_type = Observed;
+        using difference_type = std::ptrdiff_t;
+
+        iterator() = default;
+        iterator(std::ptrdiff_t place, const Stumbling& range) : place_(place), range_(&range) {}
+
+        Observed operator*() const { return Observed(*range_->counts, static_cast<int>(place_)); }
+        Observed operator[](std::ptrdiff_t n) const { return *(*this + n); }
+        iterator& operator+=(std::ptrdiff_t n) {
+            if (place_ + n == range_->throws_at) {
+                throw std::domain_error("input");
+            }
+            place_ += n;
+            return *this;
+        }
+        iterator& operator-=(std::ptrdiff_t n) { return *this += -n; }
+        iterator& operator++() { return *this += 1; }
+        iterator& operator--() { return *this += -1; }
+        iterator operator++(int) {
+            iterator before = *this;
+            ++*this;
+            return before;
+        }
+        iterator operator--(int) {
+            iterator before = *this;
+            --*this;
+            return before;
+        }
+        friend iterator operator+(iterator at, std::ptrdiff_t n) { return at += n; }
+        friend iterator operator+(std::ptrdiff_t n, iterator at) { return at += n; }
+        friend iterator operator-(iterator at, std::ptrdiff_t n) { return at += -n; }
+        friend std::ptrdiff_t operator-(const iterator& a, const iterator& b) {
+            return a.place_ - b.place_;
+        }
+        friend bool operator==(const iterator& a, const iterator& b) {
+            return a.place_ == b.place_;
+        }
+        friend auto operator<=>(const iterator& a, const iterator& b) {
+            return a.place_ <=> b.place_;
+        }
+
+    private:
+        std::ptrdiff_t place_ = 0;
+        const Stumbling* range_ = nullptr;
+    };
+
+    ObjectCounts* counts;
+    std::ptrdiff_t size;
+    std::ptrdiff_t throws_at;
+
+    [[nodiscard]] iterator begin() const { return {0, *this}; }
+    [[nodiscard]] iterator end() const { return {size, *this}; }
+};
+static_assert(std::ranges::random_access_range<Stumbling> && std::ranges::sized_range<Stumbling>);
+
 /// Says how many are left, and takes the first one when reading begins: what it says then is less.
 struct Queue {
     class iterator {
@@ -115,6 +175,7 @@ static_assert(std::ranges::input_range<Queue> && std::ranges::sized_range<Queue>
 
 using inputs::Queue;
 using inputs::Said;
+using inputs::Stumbling;
 
 namespace {
 
@@ -148,6 +209,31 @@ BOOST_AUTO_TEST_CASE(input_of_random_access_that_throws_throws_out_of_map) {
     );
     pool.shutdown();
     BOOST_TEST(counts.live() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(input_whose_iterators_throw_throws_out_of_map_and_leaves_no_argument) {
+    for (const std::ptrdiff_t throws_at : {1, 5, 49, 99}) {
+        ThreadPoolExecutor pool(1);
+        ObjectCounts counts;
+        const Stumbling input{.counts = &counts, .size = 100, .throws_at = throws_at};
+        BOOST_CHECK_THROW(
+            static_cast<void>(pool.map([](const Observed& item) { return item.value(); }, input)),
+            std::domain_error
+        );
+        pool.shutdown();
+        BOOST_TEST(counts.live() == 0);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(iterators_of_an_input_do_not_go_past_what_is_read) {
+    ThreadPoolExecutor pool(1);
+    ObjectCounts counts;
+    const Stumbling input{.counts = &counts, .size = 100, .throws_at = 100};
+    int next = 0;
+    for (const int value : pool.map([](const Observed& item) { return item.value(); }, input)) {
+        BOOST_TEST_REQUIRE(value == next++);
+    }
+    BOOST_TEST(next == 100);
 }
 
 BOOST_AUTO_TEST_CASE(the_shortest_input_of_random_access_ends_them_all) {

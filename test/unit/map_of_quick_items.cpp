@@ -101,6 +101,29 @@ BOOST_AUTO_TEST_CASE(an_item_can_wait_until_what_came_before_is_read) {
     check_waits_for_results([](const ReadSoFar& read, int n) { return read.wait_out_of_line(n); });
 }
 
+BOOST_AUTO_TEST_CASE(an_item_can_wait_until_what_came_before_is_read_and_throw) {
+    ThreadPoolExecutor pool(1);
+    ReadSoFar read;
+    auto results = pool.map(
+        [&](int item) {
+            if (item % 1000 == 999) {
+                throw read.wait_locking(item);
+            }
+            return item;
+        },
+        numbers()
+    );
+    for (int item = 0; item < items; ++item) {
+        try {
+            BOOST_TEST_REQUIRE(*results.next() == item);
+        } catch (bool was_read) {
+            BOOST_TEST_REQUIRE(was_read);
+            BOOST_TEST_REQUIRE(item % 1000 == 999);
+        }
+        read.add();
+    }
+}
+
 BOOST_AUTO_TEST_CASE(each_result_is_that_of_its_item) {
     ThreadPoolExecutor pool(2);
     for (const std::optional<int> chunksize : {std::optional<int>(), std::optional(1000)}) {

@@ -13,11 +13,17 @@ namespace cofutures::detail {
 /// have let other code run - no function that is not seen through, no atomic operation, no lock.
 /// What is left are loops, and one without an end and without any of these is undefined behaviour.
 /// The answer is one for all calls, since the question is not asked on each path by itself: a call
-/// that waits on one path alone is not isolated.
+/// that waits on one path alone is not isolated. For that each path has to come back: what a call
+/// throws it must catch itself, and so none is isolated that might throw.
+///
+/// Not seen are waits on a path that never comes back, as it ends the program; reads of a volatile
+/// variable that a signal handler sets; assembler that touches memory without saying so; and
+/// functions that allocate memory, replaced by some that wait for others to free it.
 ///
 /// Only g++ with optimisation is asked: clang lets a relaxed load in a loop pass. Else no call is.
 template <class Call>
-[[gnu::always_inline]] inline bool call_is_isolated(Call&& call) {
+[[gnu::always_inline]] inline bool call_is_isolated(Call&& call) noexcept {
+    static_assert(noexcept(std::forward<Call>(call)()), "or a path of it would not be looked at");
 #if defined(__GNUC__) && !defined(__clang__)
     enum class Witness { unset, set };  // a type of its own, which the call's own stores spare
     Witness witness = Witness::unset;

@@ -105,22 +105,24 @@ private:
     template <class Call>
     std::size_t run_some(Call& call, std::size_t first, std::size_t past) noexcept {
         Cell* const cells = cells_.get();
-        std::size_t item = first;
-        try {
-            if (call_is_isolated([&] { call(cells[first]); }) && past - first != 1) {
-                for (++item; item != past; ++item) {
-                    call(cells[item]);
-                }
-                finish(first, past, MapPhase::returned);
-                return past;
+        MapPhase outcome{};
+        const bool isolated = call_is_isolated([&]() noexcept {
+            try {
+                call(cells[first]);
+                outcome = MapPhase::returned;
+            } catch (...) {
+                errors_.store(first, std::current_exception());
+                outcome = MapPhase::raised;
             }
-        } catch (...) {
-            errors_.store(item, std::current_exception());
-            finish(first, item, MapPhase::returned);
-            finish(item, item + 1, MapPhase::raised);
-            return item + 1;
+        });
+        if (isolated && past - first != 1) {
+            for (std::size_t item = first + 1; item != past; ++item) {
+                call(cells[item]);
+            }
+            finish(first, past, MapPhase::returned);
+            return past;
         }
-        finish(first, first + 1, MapPhase::returned);
+        finish(first, first + 1, outcome);
         return first + 1;
     }
     void finish(std::size_t first, std::size_t past, MapPhase outcome) noexcept {

@@ -2,6 +2,8 @@
 
 #include <cofutures/export.hpp>
 #include <cofutures/detail/cache_line.hpp>
+#include <cofutures/detail/deadline.hpp>
+#include <cofutures/detail/map_grain.hpp>
 #include <cofutures/detail/map_sink.hpp>
 #include <cofutures/detail/map_slot.hpp>
 #include <cofutures/detail/state_base.hpp>
@@ -90,6 +92,8 @@ private:
     void start_drainer();
     bool try_start_drainer() noexcept;
     void drain(Drainer& self) noexcept;
+    Clock::time_point
+    run_in_pieces(const MapItems& items, MapGrain& grain, Clock::time_point begun) noexcept;
     void forget(const Drainer& drainer) noexcept;
     void drainer_was_lost(const Drainer& drainer, std::exception_ptr error) noexcept;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 namespace cofutures::detail {
 
@@ -18,14 +19,19 @@ public:
     /// How many items take so little together that it does not matter which of them is done first.
     [[nodiscard]] std::size_t instant() const noexcept { return instant_; }
 
-    /// Learns how long so many items took.
+    /// Of so many items how many to run before that is asked for again.
+    [[nodiscard]] std::size_t look_after(std::size_t count) const noexcept {
+        return instant_ == 1 ? count : std::min(count, most_unlooked);
+    }
+
+    /// Learns how long the last items took, of those that were taken.
+    void ran(std::size_t count, std::chrono::nanoseconds time) noexcept {
+        const auto spent = static_cast<std::size_t>(std::max<std::int64_t>(time.count(), 1));
+        instant_ = std::clamp<std::size_t>(count * unnoticed / spent, 1, most_instant);
+    }
+
+    /// Learns how long it took to take so many and to run them.
     void took(std::size_t count, std::chrono::nanoseconds time) noexcept {
-        const auto each = std::max<std::chrono::nanoseconds::rep>(time.count(), 1);
-        instant_ = std::clamp<std::size_t>(
-            count * static_cast<std::size_t>(unnoticed.count()) / static_cast<std::size_t>(each),
-            1,
-            most_instant
-        );
         if (fixed_) {
             return;
         }
@@ -39,8 +45,9 @@ public:
 private:
     static constexpr std::chrono::microseconds wanted{20};
     static constexpr std::size_t largest = 1024;
-    static constexpr std::chrono::nanoseconds unnoticed{1000};
-    static constexpr std::size_t most_instant = 64;
+    static constexpr std::size_t unnoticed = 1000;  // nanoseconds
+    static constexpr std::size_t most_instant = 16;
+    static constexpr std::size_t most_unlooked = 128;
 
     bool fixed_;
     std::size_t size_;

@@ -54,32 +54,49 @@ public:
     }
 
     /// The element: moved out of a container that is this object's own.
-    decltype(auto) get() { return get_at(position_); }
+    decltype(auto) get() { return get_from(position_); }
 
-    /// Whether elements can be counted before they are read: by left(), position(), get_at() and
+    /// Whether elements can be counted before they are read: by left(), next(), get_at() and
     /// skip(). Who uses these does not use advance().
     static constexpr bool counts = std::ranges::random_access_range<KeptRange<Range>> &&
                                    std::sized_sentinel_for<
                                        std::ranges::sentinel_t<KeptRange<Range>>,
                                        std::ranges::iterator_t<KeptRange<Range>>>;
 
-    [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - position_); }
-    [[nodiscard]] auto position() const { return position_; }
+    [[nodiscard]] std::size_t left() const {
+        return static_cast<std::size_t>(end_ - position_) - (begun_ ? 1 : 0);
+    }
+    /// Where the next element is, of which there is one.
+    [[nodiscard]] auto next() const {
+        auto position = position_;
+        if (begun_) {
+            ++position;
+        }
+        return position;
+    }
+    /// Goes to the last one of so many elements, at least one.
     void skip(std::size_t count) {
-        position_ += static_cast<std::iter_difference_t<decltype(position_)>>(count);
+        position_ += static_cast<Difference>(begun_ ? count : count - 1);
+        begun_ = true;
     }
 
-    /// As get(), of the element there.
-    static decltype(auto) get_at(const std::ranges::iterator_t<KeptRange<Range>>& position) {
+    /// As get(), of the element so far from there.
+    static decltype(auto)
+    get_at(const std::ranges::iterator_t<KeptRange<Range>>& position, std::size_t distance) {
+        return get_from(position + static_cast<Difference>(distance));
+    }
+
+private:
+    using Kept = KeptRange<Range>;
+    using Difference = std::ranges::range_difference_t<Kept>;
+
+    static decltype(auto) get_from(const std::ranges::iterator_t<Kept>& position) {
         if constexpr (owns_elements) {
             return std::ranges::iter_move(position);
         } else {
             return *position;
         }
     }
-
-private:
-    using Kept = KeptRange<Range>;
 
     static constexpr bool owns_elements = !std::is_reference_v<Range> &&
                                           !std::ranges::view<Range> &&
@@ -133,13 +150,15 @@ public:
             std::apply(
                 [&](auto&... input) {
                     const std::size_t count = std::min({wanted, input.left()...});
+                    if (count == 0) {
+                        return;
+                    }
                     // Positions of its own, which need not be in memory after each item.
-                    [&](auto... position) {
+                    [&](auto... next) {
                         for (; made != count; ++made) {
-                            make_at(place(made), MapInput<Ranges>::get_at(position)...);
-                            (++position, ...);
+                            make_at(place(made), MapInput<Ranges>::get_at(next, made)...);
                         }
-                    }(input.position()...);
+                    }(input.next()...);
                     (input.skip(count), ...);
                 },
                 inputs_
