@@ -13,7 +13,7 @@
 
 // Compiled with all optimisations, whatever else is compiled how.
 
-using cofutures::detail::call_is_isolated;
+using cofutures::detail::call_and_tell_if_isolated;
 
 namespace {
 
@@ -46,7 +46,7 @@ template <class Fn>
 [[gnu::noinline]] bool is_isolated(Fn fn) {
     const int argument = five;
     int result = 0;
-    const bool isolated = call_is_isolated([&]() noexcept {
+    const bool isolated = call_and_tell_if_isolated([&]() noexcept {
         try {
             result = fn(argument);
         } catch (...) {

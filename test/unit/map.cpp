@@ -210,6 +210,19 @@ BOOST_AUTO_TEST_CASE(works_through_the_base_class) {
     BOOST_TEST(all_of(executor.map(twice, numbers_to(3))).size() == 3);
 }
 
+BOOST_AUTO_TEST_CASE(iterator_stays_with_the_map_when_the_range_is_moved) {
+    ThreadPoolExecutor pool(1);
+    auto range = pool.map(twice, numbers_to(10));
+    auto position = range.begin();
+    auto other = std::move(range);
+    for (int i = 0; i < 5; ++i, ++position) {
+        BOOST_TEST_REQUIRE(*position == 2 * i);
+    }
+    BOOST_TEST(*other.next() == 12);  // the iterator has read one ahead
+    ++position;
+    BOOST_TEST(*position == 14);
+}
+
 BOOST_AUTO_TEST_CASE(moved_from_range_is_at_its_end) {
     ThreadPoolExecutor pool(1);
     auto range = pool.map(twice, numbers_to(2));

@@ -186,30 +186,25 @@ Result explore_close(int together, CloseFault fault) {
 BOOST_AUTO_TEST_SUITE(map_model)
 
 BOOST_AUTO_TEST_CASE(what_nobody_wants_is_destroyed_once) {
+    using enum CloseFault;
     for (const int together : {1, 2}) {
-        const auto explore_fault = [&](CloseFault fault) {
-            return explore_close(together, fault);
-        };
-        constexpr auto failure = "an outcome did not end once";
-        must_hold(explore_fault(CloseFault::none));
-        must_fail(explore_fault(CloseFault::looks_before_it_ends), failure);
-        must_fail(explore_fault(CloseFault::disowns_what_is_taken), failure);
-        must_fail(explore_fault(CloseFault::both_may_destroy), failure);
+        must_hold(explore_close(together, none));
+        for (const auto fault : {looks_before_it_ends, disowns_what_is_taken, both_may_destroy}) {
+            must_fail(explore_close(together, fault), "an outcome did not end once");
+        }
     }
 }
 
 BOOST_AUTO_TEST_CASE(a_consumer_that_sleeps_is_woken) {
+    using enum WaitFault;
     for (const int together : {1, 2}) {
-        const auto explore_fault = [&](WaitFault fault) {
-            return explore_wait(together, fault);
-        };
-        constexpr auto failure = "nobody can go on";
-        must_hold(explore_fault(WaitFault::none));
-        must_fail(explore_fault(WaitFault::looks_before_it_ends), failure);
-        must_fail(explore_fault(WaitFault::awaits_after_a_look), failure);
-        must_fail(explore_fault(WaitFault::wakes_without_the_mutex), failure);
+        must_hold(explore_wait(together, none));
+        for (const auto fault :
+             {looks_before_it_ends, awaits_after_a_look, wakes_without_the_mutex}) {
+            must_fail(explore_wait(together, fault), "nobody can go on");
+        }
     }
-    must_fail(explore_wait(2, WaitFault::wakes_for_the_first), "nobody can go on");
+    must_fail(explore_wait(2, wakes_for_the_first), "nobody can go on");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

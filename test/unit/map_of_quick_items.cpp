@@ -9,7 +9,7 @@
 #include "support/leak_check.hpp"
 
 #include <atomic>
-#include <cstddef>
+#include <chrono>
 #include <mutex>
 #include <numeric>
 #include <optional>

@@ -22,7 +22,7 @@ namespace cofutures::detail {
 ///
 /// Only g++ with optimisation is asked: clang lets a relaxed load in a loop pass. Else no call is.
 template <class Call>
-[[gnu::always_inline]] inline bool call_is_isolated(Call&& call) noexcept {
+[[gnu::always_inline]] inline bool call_and_tell_if_isolated(Call&& call) noexcept {
     static_assert(noexcept(std::forward<Call>(call)()), "or a path of it would not be looked at");
 #if defined(__GNUC__) && !defined(__clang__)
     enum class Witness { unset, set };  // a type of its own, which the call's own stores spare

@@ -41,7 +41,6 @@ public:
     [[nodiscard]] MapPhase outcome(std::size_t item) const noexcept {
         return phase(item).load(std::memory_order_relaxed);
     }
-    [[nodiscard]] Cell& cell(std::size_t item) noexcept { return cells_.get()[item]; }
     /// Where the first one's value is or will be; the others follow, a cell apart.
     [[nodiscard]] std::byte* values() noexcept {
         return reinterpret_cast<std::byte*>(std::addressof(cells_.get()->value));
@@ -76,8 +75,10 @@ protected:
         for (std::size_t item = items.first; item != past;) {
             if (halted()) {
                 discard(item++);
-            } else {
-                item = run_some(call, item, std::min(past, item + items.instant));
+            } else if (run_alone(call, item++) && items.instant != 1) {
+                while (item != past && !halted()) {
+                    item = run_together(call, item, std::min(past, item + items.instant));
+                }
             }
         }
     }
@@ -100,30 +101,32 @@ protected:
     }
 
 private:
-    // Runs at least the first of some items, and ends those that it has run; says how far it came.
-    // Several are ended together only where nobody could wait for one of them meanwhile.
+    // Runs an item and ends it; says whether nobody could wait for one of its kind before the next
+    // is run.
     template <class Call>
-    std::size_t run_some(Call& call, std::size_t first, std::size_t past) noexcept {
-        Cell* const cells = cells_.get();
+    bool run_alone(Call& call, std::size_t item) noexcept {
         MapPhase outcome{};
-        const bool isolated = call_is_isolated([&]() noexcept {
+        const bool isolated = call_and_tell_if_isolated([&]() noexcept {
             try {
-                call(cells[first]);
+                call(cell(item));
                 outcome = MapPhase::returned;
             } catch (...) {
-                errors_.store(first, std::current_exception());
+                errors_.store(item, std::current_exception());
                 outcome = MapPhase::raised;
             }
         });
-        if (isolated && past - first != 1) {
-            for (std::size_t item = first + 1; item != past; ++item) {
-                call(cells[item]);
-            }
-            finish(first, past, MapPhase::returned);
-            return past;
+        finish(item, item + 1, outcome);
+        return isolated;
+    }
+    // Runs items of that kind, none of which throws, and ends them together; says how far it came.
+    template <class Call>
+    std::size_t run_together(Call& call, std::size_t first, std::size_t past) noexcept {
+        Cell* const cells = cells_.get();
+        for (std::size_t item = first; item != past; ++item) {
+            call(cells[item]);
         }
-        finish(first, first + 1, outcome);
-        return first + 1;
+        finish(first, past, MapPhase::returned);
+        return past;
     }
     void finish(std::size_t first, std::size_t past, MapPhase outcome) noexcept {
         for (std::size_t item = end(first, past, outcome); item != past; ++item) {
@@ -136,12 +139,13 @@ private:
     }
     void destroy_outcome(std::size_t item) noexcept {
         const MapPhase outcome = disown(item);
-        if (outcome == MapPhase::returned) {
-            std::destroy_at(std::addressof(cell(item).value));
-        } else if (outcome == MapPhase::raised) {
+        cell(item).destroy_outcome(outcome);
+        if (outcome == MapPhase::raised) {
             static_cast<void>(errors_.take(item));
         }
     }
+
+    [[nodiscard]] Cell& cell(std::size_t item) noexcept { return cells_.get()[item]; }
 
     const MapMemory<Cell> cells_;  // what they hold is destroyed by then
     MapErrors errors_;

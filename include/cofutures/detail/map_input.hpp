@@ -57,7 +57,7 @@ public:
     decltype(auto) get() { return get_from(position_); }
 
     /// Whether elements can be counted before they are read: by left(), next(), get_at() and
-    /// skip(). Who uses these does not use advance().
+    /// skip(), unless advance() has come to the end.
     static constexpr bool counts = std::ranges::random_access_range<KeptRange<Range>> &&
                                    std::sized_sentinel_for<
                                        std::ranges::sentinel_t<KeptRange<Range>>,
@@ -141,7 +141,7 @@ public:
     }
 
     /// Makes the arguments of the next items, so many if there are, at `place(i)`. Not after
-    /// advance().
+    /// the end.
     ///
     /// @param made  Counts them from 0 on, also until this throws what an input throws.
     template <class Place>
