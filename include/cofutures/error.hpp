@@ -142,7 +142,8 @@ struct COFUTURES_EXPORT WorkerExit {
     int attempt = 0;
 
     /// Says it in words, such as `worker 4711 was ended by signal 9 (Killed) while running
-    /// "resize"`, and below, if something is known of it, what it wrote last.
+    /// "resize"`, and below, if something is known of it, what it wrote last. Without an exit code
+    /// and a signal only which worker it was, as of one that is to blame and had not ended.
     [[nodiscard]] std::string describe() const;
 };
 

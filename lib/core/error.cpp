@@ -47,13 +47,15 @@ std::string WorkerExit::describe() const {
         }
     } else if (exit_code) {
         text += " exited with code " + std::to_string(*exit_code);
-    } else {
-        text += " ended in an unknown way";
     }
     if (oom_killed) {
         text += " because memory ran out,";
     }
-    text += task.empty() ? std::string(" while idle") : " while running \"" + task + "\"";
+    if (!task.empty()) {
+        text += " while running \"" + task + "\"";
+    } else if (signal || exit_code) {
+        text += " while idle";
+    }
     if (attempt > 1) {
         text += ", attempt " + std::to_string(attempt);
     }

@@ -94,9 +94,12 @@ BOOST_AUTO_TEST_CASE(one_that_throws_breaks_the_pool_and_every_future_says_why) 
     for (const auto& future : futures) {
         const auto error = error_of<BrokenProcessPool>(future);
         BOOST_REQUIRE(error);
-        BOOST_TEST(std::string(error->what())
-                       .starts_with("A process initializer failed, the process pool is not usable "
-                                    "anymore: std::invalid_argument: no model"));
+        BOOST_TEST(
+            error->what() ==
+            "A process initializer failed, the process pool is not usable anymore: "
+            "std::invalid_argument: no model: worker " +
+                std::to_string(error->worker().pid)
+        );
     }
     BOOST_CHECK_THROW(pool.submit(state), BrokenProcessPool);
 }

@@ -94,7 +94,15 @@ BOOST_AUTO_TEST_CASE(a_worker_is_described_with_all_that_is_known) {
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_that_never_started_is_described_without_a_number) {
-    BOOST_TEST(WorkerExit{}.describe() == "a worker ended in an unknown way while idle");
+    BOOST_TEST(WorkerExit{}.describe() == "a worker");
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_said_of_an_end_that_is_not_known) {
+    WorkerExit worker;
+    worker.pid = 7;
+    BOOST_TEST(worker.describe() == "worker 7");
+    worker.task = "resize";
+    BOOST_TEST(worker.describe() == "worker 7 while running \"resize\"");
 }
 
 BOOST_AUTO_TEST_CASE(a_remote_error_keeps_type_text_and_trace) {
