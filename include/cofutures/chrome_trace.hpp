@@ -38,7 +38,7 @@ public:
     void task_finished(const TaskEvent& event, TaskOutcome outcome) noexcept override;
 
     /// Writes what has been seen so far as one JSON object: the tasks that have finished. Names are
-    /// taken to be UTF-8.
+    /// taken to be UTF-8; bytes of them that are none become U+FFFD.
     ///
     /// @complexity  Linear in the number of tasks; executors go on meanwhile.
     void write(std::ostream& out) const;

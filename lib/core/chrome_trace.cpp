@@ -1,7 +1,10 @@
 #include <cofutures/chrome_trace.hpp>
 
+#include <boost/locale/utf.hpp>
+
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +12,7 @@
 #include <mutex>
 #include <new>
 #include <ostream>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -50,21 +54,35 @@ const char* text_of(TaskOutcome outcome) {
 }
 
 // Boost.JSON would have to be compiled into this library, and would then clash with a program's own
-// copy: strings are all that needs care here.
+// copy: strings and numbers are all that needs care here. What is not UTF-8 becomes U+FFFD.
 void write_string(std::ostream& out, std::string_view text) {
+    using Utf8 = boost::locale::utf::utf_traits<char>;
     out << '"';
-    for (const char c : text) {
-        if (c == '"' || c == '\\') {
-            out << '\\' << c;
-        } else if (static_cast<unsigned char>(c) < 0x20) {
+    for (const char* at = text.data(); at != text.data() + text.size();) {
+        const char* const from = at;
+        const auto point = Utf8::decode(at, text.data() + text.size());
+        if (!boost::locale::utf::is_valid_codepoint(point)) {
+            at = from + 1;
+            out << "\\ufffd";
+        } else if (point < 0x20) {
             std::array<char, 8> escaped{};
-            std::snprintf(escaped.data(), escaped.size(), "\\u%04x", static_cast<unsigned>(c));
+            std::snprintf(escaped.data(), escaped.size(), "\\u%04x", point);
             out << escaped.data();
+        } else if (point == '"' || point == '\\') {
+            out << '\\' << *from;
         } else {
-            out << c;
+            out.write(from, at - from);
         }
     }
     out << '"';
+}
+
+// As the stream's own locale might not.
+void write_number(std::ostream& out, double number) {
+    std::array<char, 350> digits{};  // more than the largest has
+    const char* const end =
+        std::to_chars(digits.begin(), digits.end(), number, std::chars_format::fixed, 3).ptr;
+    out.write(digits.data(), end - digits.data());
 }
 
 /// Writes events, which are times in microseconds since the first one.
@@ -81,17 +99,22 @@ public:
 
     void run(const TraceSpan& span) {
         begin(span.name, "X", span.worker);
-        out_ << R"(,"cat":"task","ts":)" << since_origin(span.started) << R"(,"dur":)"
-             << microseconds(span.finished - span.started) << R"(,"args":{"outcome":")"
-             << text_of(span.outcome) << R"(","queued_us":)"
-             << microseconds(span.started - span.queued) << "}}";
+        out_ << R"(,"cat":"task","ts":)";
+        write_time(span.started - origin_);
+        out_ << R"(,"dur":)";
+        write_time(span.finished - span.started);
+        out_ << R"(,"args":{"outcome":")" << text_of(span.outcome) << R"(","queued_us":)";
+        write_time(span.started - span.queued);
+        out_ << "}}";
     }
 
     void wait(const TraceSpan& span, std::size_t id) {
         const Time end = span.worker == 0 ? span.finished : span.started;
         for (const auto& [phase, time] : {std::pair("b", span.queued), std::pair("e", end)}) {
             begin(span.name, phase, 0);
-            out_ << R"(,"cat":"queue","id":)" << id << R"(,"ts":)" << since_origin(time) << '}';
+            out_ << R"(,"cat":"queue","id":)" << std::to_string(id) << R"(,"ts":)";
+            write_time(time - origin_);
+            out_ << '}';
         }
     }
 
@@ -99,13 +122,12 @@ private:
     void begin(std::string_view name, const char* phase, std::size_t row) {
         out_ << (std::exchange(any_, true) ? ",\n" : "\n") << R"({"name":)";
         write_string(out_, name);
-        out_ << R"(,"ph":")" << phase << R"(","pid":1,"tid":)" << row;
+        out_ << R"(,"ph":")" << phase << R"(","pid":1,"tid":)" << std::to_string(row);
     }
 
-    static double microseconds(Time::duration duration) {
-        return std::chrono::duration<double, std::micro>(duration).count();
+    void write_time(Time::duration time) {
+        write_number(out_, std::chrono::duration<double, std::micro>(time).count());
     }
-    [[nodiscard]] double since_origin(Time time) const { return microseconds(time - origin_); }
 
     std::ostream& out_;
     const Time origin_;
@@ -199,9 +221,6 @@ void ChromeTrace::write(std::ostream& out) const {
     for (const TraceSpan& span : spans) {
         origin = std::min(origin, span.queued);
     }
-    const auto flags = out.flags();
-    const auto precision = out.precision(3);
-    out.setf(std::ios_base::fixed, std::ios_base::floatfield);
     out << R"({"displayTimeUnit":"ms","traceEvents":[)";
     EventWriter writer(out, origin);
     writer.name_row("process_name", 0, title_);
@@ -215,8 +234,6 @@ void ChromeTrace::write(std::ostream& out) const {
         }
     }
     out << "\n]}\n";
-    out.flags(flags);
-    out.precision(precision);
 }
 
 }  // namespace cofutures

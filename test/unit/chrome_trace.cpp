@@ -9,6 +9,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <ios>
+#include <locale>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -123,6 +125,51 @@ BOOST_AUTO_TEST_CASE(names_are_escaped) {
     const auto spans = events_of(trace, "X");
     BOOST_REQUIRE(spans.size() == 1U);
     BOOST_TEST(std::string(spans[0].at("name").as_string()) == name);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_text_does_not_spoil_the_rest) {
+    ChromeTrace trace;
+    // A lone byte, one whose next does not belong to it, what is too long, and what is cut off.
+    observe(
+        trace,
+        1,
+        "a\xff"
+        "b\xc3"
+        "c\xc0\xaf"
+        "d\xe2\x82",
+        TaskOutcome::returned
+    );
+    const std::string lost = "\xef\xbf\xbd";
+    const auto spans = events_of(trace, "X");
+    BOOST_REQUIRE(spans.size() == 1U);
+    BOOST_TEST(
+        std::string(spans[0].at("name").as_string()) ==
+        "a" + lost + "b" + lost + "c" + lost + lost + "d" + lost + lost
+    );
+}
+
+// Digits in groups and a comma, as in many countries.
+class OtherNumbers : public std::numpunct<char> {
+    char do_decimal_point() const override { return ','; }
+    char do_thousands_sep() const override { return '.'; }
+    std::string do_grouping() const override { return "\1"; }
+};
+
+BOOST_AUTO_TEST_CASE(numbers_are_those_of_json_whatever_the_stream_writes) {
+    ChromeTrace trace;
+    for (std::uint64_t task = 1; task != 30; ++task) {
+        trace.task_queued(event(task, "x", "", 0us));
+        trace.task_started(event(task, "x", "pool_0", 1234us));
+        trace.task_finished(event(task, "x", "pool_0", 5678us), TaskOutcome::returned);
+    }
+    std::ostringstream out;
+    out.imbue(std::locale(std::locale::classic(), new OtherNumbers));
+    out << std::hex << std::showpos;
+    trace.write(out);
+    std::ostringstream plain;
+    trace.write(plain);
+    BOOST_TEST(out.str() == plain.str());
+    BOOST_TEST(json::parse(plain.str()).is_object());
 }
 
 BOOST_AUTO_TEST_CASE(stream_keeps_its_format) {
