@@ -135,10 +135,12 @@ public:
     /// An Asio executor on this pool's threads: for post, dispatch, co_spawn, timers, sockets.
     ///
     /// The first call starts all threads, as Asio cannot tell when one is wanted. While handlers
-    /// use the executor, submitted calls give way to them at short intervals.
+    /// use the executor, submitted calls give way to them at short intervals. When the pool has
+    /// ended, or its last thread could not be initialized, handlers are not run any more, and are
+    /// destroyed with the pool; waiting for what one of them is to do throws DeadlockError.
     ///
     /// @throws std::system_error  if no thread can be started.
-    /// @throws BrokenThreadPool   in a forked child.
+    /// @throws BrokenThreadPool   if an initializer has failed; in a forked child.
     [[nodiscard]] executor_type get_executor();
 
 protected:

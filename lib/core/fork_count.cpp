@@ -17,6 +17,7 @@ void watch_forks() {
             [] { wait_graph_mutex.lock(); },
             [] { wait_graph_mutex.unlock(); },
             [] {
+                forget_waits();
                 forks_so_far.fetch_add(1, std::memory_order_relaxed);
                 wait_graph_mutex.unlock();
             }

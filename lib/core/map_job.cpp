@@ -80,7 +80,7 @@ public:
     Sleep(MapJob& job, const Deadline& deadline) : job_(job), blocked_(WorkerContext::current()) {
         if (WorkerContext* worker = WorkerContext::current(); worker != nullptr && !deadline) {
             outcome_.reset(new Outcome(job));
-            edge_.emplace(*worker, *outcome_, *this);
+            edge_.emplace(worker, *outcome_, *this);
         }
     }
 

@@ -513,11 +513,7 @@ bool StateBase::wait_for_others(const Deadline& deadline) {
     // A wait with a deadline ends by itself.
     std::optional<WaitEdge> edge;
     if (!deadline) {
-        if (worker != nullptr) {
-            edge.emplace(*worker, *this, waiter);
-        } else {
-            refuse_endless_wait(*this);
-        }
+        edge.emplace(worker, *this, waiter);
     }
     if (!add(waiter) || waiter.sleep(deadline)) {
         return true;

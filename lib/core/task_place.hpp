@@ -77,6 +77,11 @@ public:
     [[nodiscard]] virtual std::size_t most_workers() const noexcept = 0;
     /// How many of them run handlers of its Asio executor.
     [[nodiscard]] virtual std::size_t most_handler_workers() const noexcept { return 0; }
+    /// How many it can have at the most if there are only handlers to run: none is started for
+    /// these any more once the pool is closed.
+    [[nodiscard]] virtual std::size_t most_workers_for_handlers() const noexcept {
+        return most_workers();
+    }
 
     /// Makes the calling thread fit to run tasks for a short while, as a worker's initializer does.
     virtual void begin_substitute() {}

@@ -2,6 +2,8 @@
 
 #include <cofutures/error.hpp>
 
+#include "core/fork_count.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -18,6 +20,7 @@
 namespace cofutures::detail {
 
 constinit std::mutex wait_graph_mutex;
+constinit WaitEdge* WaitEdge::first_ = nullptr;
 
 /// Finds out whether a future could never end if the calling worker waited for it. Under
 /// wait_graph_mutex.
@@ -30,10 +33,15 @@ constinit std::mutex wait_graph_mutex;
 /// may be very many.
 class WaitGraph {
 public:
+    /// Of other workers than the caller, whatever they wait for.
+    struct GoOn {
+        bool all = false;
+        const TaskPool* pool = nullptr;  ///< that pool's
+    };
+
     /// @param caller  Null for a thread that is no worker.
-    /// @param goes_on  A pool whose workers are taken to go on, whatever they wait for; or null.
-    explicit WaitGraph(const WorkerContext* caller, const TaskPool* goes_on = nullptr)
-        : caller_(caller), goes_on_(goes_on) {}
+    /// @param go_on   Who is taken to go on.
+    WaitGraph(const WorkerContext* caller, GoOn go_on) : caller_(caller), go_on_(go_on) {}
 
     /// Whether `future` cannot end before the calling worker goes on.
     bool cannot_end(StatePtr future) {
@@ -45,7 +53,35 @@ public:
         return is_stuck(goal_);
     }
 
-    static void set_edge(WorkerContext& worker, WaitEdge* edge) { worker.edge_ = edge; }
+    static void add(WaitEdge& edge) noexcept {
+        if (edge.worker_ != nullptr) {
+            edge.worker_->edge_ = &edge;
+        }
+        edge.next_ = WaitEdge::first_;
+        if (edge.next_ != nullptr) {
+            edge.next_->previous_ = &edge;
+        }
+        WaitEdge::first_ = &edge;
+    }
+    static void remove(WaitEdge& edge) noexcept {
+        if (edge.worker_ != nullptr) {
+            edge.worker_->edge_ = nullptr;
+        }
+        (edge.previous_ != nullptr ? edge.previous_->next_ : WaitEdge::first_) = edge.next_;
+        if (edge.next_ != nullptr) {
+            edge.next_->previous_ = edge.previous_;
+        }
+    }
+
+    static void forget_all() noexcept { WaitEdge::first_ = nullptr; }
+
+    /// Refuses waits that could never end, until those that are left can.
+    static void refuse_all() {
+        // First those that would not end even if everybody else went on. Then those that wait for
+        // any worker of a pool all of whose workers do so: it takes one of them to help the others.
+        while (refuse_stuck({.all = true}, false) || refuse_stuck({}, true)) {
+        }
+    }
 
     [[nodiscard]] std::string describe() const {
         std::string text = "the wait would never end: ";
@@ -56,6 +92,10 @@ public:
         const Way way = way_to_the_end();
         if (way.empty()) {
             return text + "what it waits for waits for itself";
+        }
+        if (gone_ != nullptr && !leads_to_caller(way)) {
+            return text + "no thread of " + gone_->label() +
+                   " is left to run it, as the pool was shut down, or broke";
         }
         if (!leads_to_caller(way)) {
             return text + "it blocks a thread of the very context that is to end it; co_await the "
@@ -69,7 +109,7 @@ public:
     static bool refuse_waits_in(const TaskPool& pool, const WorkerContext* caller) {
         // Those that would never end even if all others of the pool did; if there are none, they
         // wait for each other, and any will do.
-        return refuse_waits_in(pool, caller, &pool) || refuse_waits_in(pool, caller, nullptr);
+        return refuse_waits_in(pool, caller, {.pool = &pool}) || refuse_waits_in(pool, caller, {});
     }
 
 private:
@@ -153,11 +193,15 @@ private:
         if (!indices_.contains(place) && has_worker_to_spare(*place)) {
             return {};
         }
+        if (pool.workers_.empty() && place == &pool.handlers()) {
+            gone_ = &pool;
+            return {node(&gone_, {})};
+        }
         return {node(place, {.queue = place}), std::move(future)};
     }
 
     [[nodiscard]] bool goes_on(const WorkerContext& worker) const {
-        return &worker != caller_ && (&worker.pool() == goes_on_ ||
+        return &worker != caller_ && (go_on_.all || &worker.pool() == go_on_.pool ||
                                       (worker.stand_in_ == nullptr &&
                                        (worker.edge_ == nullptr || worker.edge_->is_refused())));
     }
@@ -188,7 +232,9 @@ private:
                 ++count;
             }
         }
-        return !for_handlers && count < queue.pool().most_workers();
+        const TaskPool& pool = queue.pool();
+        return !for_handlers &&
+               count < (&queue == &pool ? pool.most_workers() : pool.most_workers_for_handlers());
     }
 
     std::size_t node(const void* key, Node node) {
@@ -347,20 +393,48 @@ private:
         return text;
     }
 
-    static bool
-    refuse_waits_in(const TaskPool& pool, const WorkerContext* caller, const TaskPool* goes_on) {
+    static bool refuse_waits_in(const TaskPool& pool, const WorkerContext* caller, GoOn go_on) {
         bool refused = false;
         for (const WorkerContext* worker : pool.workers_) {
             if (worker->edge_ == nullptr || worker->edge_->is_refused()) {
                 continue;
             }
-            WaitGraph graph(caller, goes_on);
+            WaitGraph graph(caller, go_on);
             if (graph.cannot_end(StatePtr(&worker->edge_->awaited_))) {
                 graph.refuse(*worker, pool);
                 refused = true;
-                if (goes_on == nullptr) {
+                if (go_on.pool == nullptr) {
                     break;
                 }
+            }
+        }
+        return refused;
+    }
+
+    // Or, if it continues another future, will be.
+    [[nodiscard]] bool goal_is_queued() const {
+        const Node& goal = nodes_[goal_.node];
+        return goal.queue != nullptr ||
+               (goal.gathering != nullptr && goal.gathering->place() != nullptr);
+    }
+
+    // Whether it refused any: all that are stuck, or the first that waits for a pool's workers.
+    static bool refuse_stuck(GoOn go_on, bool first_in_a_queue) {
+        bool refused = false;
+        for (WaitEdge* edge = WaitEdge::first_; edge != nullptr; edge = edge->next_) {
+            if (edge->is_refused()) {
+                continue;
+            }
+            WaitGraph graph(edge->worker_, go_on);
+            if (!graph.cannot_end(StatePtr(&edge->awaited_))) {
+                continue;
+            }
+            if (!first_in_a_queue) {
+                edge->refuse(graph.describe());
+                refused = true;
+            } else if (graph.goal_is_queued()) {
+                edge->refuse(graph.describe());
+                return true;
             }
         }
         return refused;
@@ -379,10 +453,7 @@ private:
             }
             text += waits + ("the end of " + ending.label());
         }
-        WaitEdge& edge = *worker.edge_;
-        edge.refusal_ = std::move(text);
-        edge.is_refused_.store(true, std::memory_order_release);
-        edge.sleeper_.wake();
+        worker.edge_->refuse(std::move(text));
     }
 
     static constexpr const char* waits = ", which waits for ";
@@ -405,23 +476,37 @@ private:
     }
 
     const WorkerContext* const caller_;
-    const TaskPool* const goes_on_;
-    bool away_ = false;  // a pool of another process is among them
+    const GoOn go_on_;
+    bool away_ = false;               // a pool of another process is among them
+    const TaskPool* gone_ = nullptr;  // one without threads, and nobody starts any
     Need goal_;
     std::vector<Node> nodes_;
     std::unordered_map<const void*, std::size_t> indices_;  // by what the nodes stand for
     std::map<StatePtr, Need> known_;                        // of links of chains
 };
 
+void refuse_endless_waits() noexcept {
+    try {
+        const std::lock_guard lock(wait_graph_mutex);
+        WaitGraph::refuse_all();
+    } catch (const std::bad_alloc&) {
+        return;  // they wait as if nobody had looked
+    }
+}
+
+void forget_waits() noexcept {
+    WaitGraph::forget_all();
+}
+
+namespace {
+
 void refuse_endless_wait(StateBase& awaited) {
     const std::lock_guard lock(wait_graph_mutex);
-    WaitGraph graph(WorkerContext::current());
+    WaitGraph graph(WorkerContext::current(), {});
     if (graph.cannot_end(StatePtr(&awaited))) {
         throw DeadlockError(graph.describe());
     }
 }
-
-namespace {
 
 // Whether there was any to refuse.
 bool refuse_waits_that_keep(StateBase& end) {
@@ -460,20 +545,29 @@ void wait_for_end(StateBase& end) noexcept {
     }
 }
 
-WaitEdge::WaitEdge(WorkerContext& worker, StateBase& awaited, Sleeper& sleeper)
+WaitEdge::WaitEdge(WorkerContext* worker, StateBase& awaited, Sleeper& sleeper)
     : worker_(worker), awaited_(awaited), sleeper_(sleeper) {
-    worker.pool().worker_waits();
+    watch_forks();
+    if (worker != nullptr) {
+        worker->pool().worker_waits();
+    }
     const std::lock_guard lock(wait_graph_mutex);
-    WaitGraph graph(&worker);
+    WaitGraph graph(worker, {});
     if (graph.cannot_end(StatePtr(&awaited))) {
         throw DeadlockError(graph.describe());
     }
-    WaitGraph::set_edge(worker_, this);
+    WaitGraph::add(*this);
 }
 
 WaitEdge::~WaitEdge() {
     const std::lock_guard lock(wait_graph_mutex);
-    WaitGraph::set_edge(worker_, nullptr);
+    WaitGraph::remove(*this);
+}
+
+void WaitEdge::refuse(std::string why) noexcept {
+    refusal_ = std::move(why);
+    is_refused_.store(true, std::memory_order_release);
+    sleeper_.wake();
 }
 
 void WaitEdge::throw_refusal() const {

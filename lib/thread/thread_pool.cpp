@@ -71,10 +71,15 @@ void ThreadPool::check_process() const {
 }
 
 // Under the mutex.
-void ThreadPool::check_open() const {
+void ThreadPool::check_not_broken() const {
     if (initializer_error_) {
         std::rethrow_exception(broken_by(initializer_error_));
     }
+}
+
+// Under the mutex.
+void ThreadPool::check_open() const {
+    check_not_broken();
     if (shut_down_) {
         throw ShutdownError();
     }
@@ -314,6 +319,7 @@ void ThreadPool::fail_initializer(Worker& self, const std::exception_ptr& cause)
         if (!initializer_error_) {
             initializer_error_ = cause;
         }
+        closed_.store(true, std::memory_order_release);
         decide_where_tasks_submit();
         collect_all();
         queue_filled_.store(false, std::memory_order_relaxed);
@@ -377,6 +383,7 @@ void ThreadPool::close(bool cancel_pending) {
     {
         const std::lock_guard lock(mutex_);
         shut_down_ = true;
+        closed_.store(true, std::memory_order_release);
         decide_where_tasks_submit();
         collect_all();
         if (cancel_pending) {

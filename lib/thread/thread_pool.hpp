@@ -125,7 +125,11 @@ public:
                    : config_.max_threads + config_.max_extra_threads;
     }
     [[nodiscard]] std::size_t most_handler_workers() const noexcept override {
-        return std::min(most_workers(), config_.max_threads);
+        return std::min(most_workers_for_handlers(), config_.max_threads);
+    }
+    [[nodiscard]] std::size_t most_workers_for_handlers() const noexcept override {
+        return closed_.load(std::memory_order_acquire) ? live_.load(std::memory_order_relaxed)
+                                                       : most_workers();
     }
     void begin_substitute() override;
     void end_substitute() noexcept override;
@@ -164,6 +168,7 @@ private:
 
     // Taking tasks.
     void check_process() const;
+    void check_not_broken() const;
     void check_open() const;
     [[nodiscard]] detail::StateBase::Marks marks_for(const TaskOptions* options) const noexcept;
     void prepare(const TaskOptions* options);
@@ -265,6 +270,7 @@ private:
     std::atomic<std::uint64_t> cancelled_{0};
     std::atomic<std::uint64_t> lost_{0};
     std::atomic<bool> threads_refused_{false};  // when another was wanted for the last time
+    std::atomic<bool> closed_{false};           // shut down or broken; changed under the mutex
     std::atomic<bool> room_wanted_{false};      // true if room_waiters_ has any, or is about to
 
     // Whether what tasks submit goes to the queue: somebody may come for it at once, or none may be

@@ -6,6 +6,7 @@
 
 #include "core/spin.hpp"
 #include "core/thread_name.hpp"
+#include "core/wait_graph.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -256,12 +257,14 @@ bool ThreadPool::leave(Worker& self) noexcept {
     std::thread predecessor;
     std::optional<Promise<void>> ended;
     Call called;
+    bool failed = false;
     {
         const std::lock_guard lock(mutex_);
         collect();
         if (is_wanted_again(self.drainer)) {
             return false;
         }
+        failed = initializer_error_ != nullptr;
         --live_;
         detail::WorkerContext::current()->retire();
         predecessor = std::exchange(left_, std::move(self.thread));
@@ -273,6 +276,9 @@ bool ThreadPool::leave(Worker& self) noexcept {
         ended = take_ended();
     }
     wake(called);
+    if (failed) {
+        detail::refuse_endless_waits();  // for handlers that this thread was to run
+    }
     if (predecessor.joinable()) {
         predecessor.join();
     }
@@ -417,10 +423,12 @@ detail::StatePtr ThreadPool::take_task(std::unique_lock<std::mutex>& lock) noexc
 
 boost::asio::thread_pool::executor_type ThreadPool::executor() {
     check_process();
-    if (shared_with_asio_.load(std::memory_order_relaxed)) {
+    if (shared_with_asio_.load(std::memory_order_relaxed) &&
+        !closed_.load(std::memory_order_relaxed)) {
         return asio_.get_executor();
     }
     const std::lock_guard lock(mutex_);
+    check_not_broken();
     try {
         while (!shut_down_ && live_ < config_.max_threads) {
             start_thread();

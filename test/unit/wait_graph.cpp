@@ -108,4 +108,29 @@ BOOST_AUTO_TEST_CASE(a_cycle_that_nobody_closed_does_not_keep_a_destructor) {
     queued.set_result();
 }
 
+// A worker that others counted on did not come after all.
+BOOST_AUTO_TEST_CASE(those_are_refused_that_can_count_on_nobody_any_more) {
+    Pool one("one");
+    Pool two("two");
+    one.most = 2;
+    Promise<void> queued;
+    state(queued).set_place(&one);
+    Promise<void> other;
+    Promise<void> unused;
+    Waiter stuck(one, queued.get_future(), unused);
+    Promise<void> unused_too;
+    Waiter patient(two, other.get_future(), unused_too);
+    BOOST_TEST(stuck.sleeps());
+    BOOST_TEST(patient.sleeps());
+
+    detail::refuse_endless_waits();
+    BOOST_TEST(stuck.sleeps());
+    one.most = 1;
+    detail::refuse_endless_waits();
+    BOOST_TEST(stuck.refusal().starts_with("the wait would never end: one, which waits for "));
+    other.set_result();
+    BOOST_TEST(patient.refusal() == "");
+    queued.set_result();
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -9,9 +9,11 @@
 #include <cofutures/wait.hpp>
 #include <cofutures/when_all.hpp>
 
+#include "support/eventually.hpp"
 #include "support/gate.hpp"
 #include "support/leak_check.hpp"
 #include "support/refusal.hpp"
+#include "support/thread_state.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -24,9 +26,15 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 // A handler of a pool's Asio executor needs a thread of the pool: waits in tasks that leave none.
 
@@ -274,6 +282,153 @@ BOOST_AUTO_TEST_CASE(unless_it_joins_asio_first) {
         return zero.get_future().then(executor, plus_one).result();
     });
     BOOST_TEST(waiter.result(generous) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(after_shutdown_nobody_comes_for_it) {
+    Promise<int> zero;
+    zero.set_result(0);
+    ThreadPoolExecutor pool(2);
+    Gate closed;
+    const auto waiter = pool.submit({.name = "a"}, [&] {
+        closed.wait();
+        return zero.get_future().then(pool.get_executor(), plus_one).result();
+    });
+    pool.shutdown(false);
+    closed.open();
+    BOOST_TEST(refusal_of(waiter) == refusal + "\"a continuation\", which waits for \"a\"");
+}
+
+BOOST_AUTO_TEST_CASE(after_shutdown_a_thread_that_is_there_suffices) {
+    Promise<int> zero;
+    zero.set_result(0);
+    ThreadPoolExecutor pool(2);
+    Gate closed;
+    Gate may_end;
+    const auto waiter = pool.submit([&] {
+        closed.wait();
+        const auto continuation = zero.get_future().then(pool.get_executor(), plus_one);
+        may_end.open();
+        return continuation.result();
+    });
+    const auto other = pool.submit([&] { may_end.wait(); });
+    pool.shutdown(false);
+    closed.open();
+    BOOST_TEST(waiter.result(generous) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_pool_that_has_ended_runs_nothing) {
+    ThreadPoolExecutor pool({.max_workers = 1, .thread_name_prefix = "p"});
+    ThreadPoolExecutor other(1);
+    pool.shutdown();
+    const auto executor = pool.get_executor();
+    const std::string text =
+        "the wait would never end: no thread of \"p\" is left to run it, as the "
+        "pool was shut down, or broke";
+    const auto is_right = [&](const DeadlockError& error) {
+        return error.what() == text;
+    };
+    BOOST_CHECK_EXCEPTION(submit(executor, one).result(), DeadlockError, is_right);
+    BOOST_TEST(refusal_of(other.submit([&] { return submit(executor, one).result(); })) == text);
+}
+
+// A pool whose last thread is not initialized until `fails` is open, and then breaks it.
+ThreadPoolOptions last_fails_after(const Gate& fails, int threads) {
+    return {
+        .max_workers = threads,
+        .thread_name_prefix = "",
+        .initializer =
+            [&fails, threads, starts = std::make_shared<std::atomic<int>>(0)] {
+                if (++*starts == threads) {
+                    fails.wait();
+                    throw std::runtime_error("failed");
+                }
+            },
+    };
+}
+
+BOOST_AUTO_TEST_CASE(a_thread_may_fail_while_others_wait_for_it) {
+    Gate fails;
+    Promise<pid_t> thread;
+    Promise<int> zero;
+    zero.set_result(0);
+    ThreadPoolExecutor pool(last_fails_after(fails, 2));
+    const auto waiter = pool.submit({.name = "a"}, [&] {
+        const auto continuation = zero.get_future().then(pool.get_executor(), plus_one);
+        thread.set_result(::gettid());
+        return continuation.result();
+    });
+    BOOST_TEST(falls_asleep(thread.get_future().result(generous)));
+    fails.open();
+    BOOST_TEST(refusal_of(waiter) == refusal + "\"a continuation\", which waits for \"a\"");
+}
+
+BOOST_AUTO_TEST_CASE(of_those_that_are_left_without_help_only_one_is_refused) {
+    Gate fails;
+    Promise<pid_t> thread;
+    Promise<pid_t> other_thread;
+    Promise<int> zero;
+    ThreadPoolExecutor pool(last_fails_after(fails, 3));
+    ThreadPoolExecutor other(1);
+    // Two that leave no thread for each other's continuation, and one that waits for the first.
+    const auto wait_for_handler = [&](Promise<pid_t>& as) {
+        const auto continuation = zero.get_future().then(pool.get_executor(), plus_one);
+        as.set_result(::gettid());
+        return continuation.result();
+    };
+    const auto first = pool.submit([&] { return wait_for_handler(thread); });
+    BOOST_TEST(falls_asleep(thread.get_future().result(generous)));
+    const auto second = pool.submit([&] { return wait_for_handler(other_thread); });
+    BOOST_TEST(falls_asleep(other_thread.get_future().result(generous)));
+    zero.set_result(0);
+    Promise<pid_t> third_thread;
+    const auto third = other.submit([&] {
+        third_thread.set_result(::gettid());
+        return first.exception() == nullptr || second.exception() == nullptr;
+    });
+    BOOST_TEST(falls_asleep(third_thread.get_future().result(generous)));
+    fails.open();
+    BOOST_TEST(third.result(generous));
+    BOOST_TEST((refusal_of(first).empty() != refusal_of(second).empty()));
+}
+
+BOOST_AUTO_TEST_CASE(a_pool_without_threads_may_be_known_as_such_too_late) {
+    Gate fails;
+    Promise<pid_t> thread;
+    ThreadPoolExecutor pool(last_fails_after(fails, 1));
+    Promise<std::string> refusal;
+    std::thread waiter([&, executor = pool.get_executor()] {
+        thread.set_result(::gettid());
+        try {
+            submit(executor, one).result();
+            refusal.set_result("");
+        } catch (const DeadlockError& error) {
+            refusal.set_result(error.what());
+        }
+    });
+    BOOST_TEST(falls_asleep(thread.get_future().result(generous)));
+    fails.open();
+    BOOST_TEST(
+        refusal.get_future().result(generous).find("is left to run it") != std::string::npos
+    );
+    waiter.join();
+}
+
+BOOST_AUTO_TEST_CASE(a_broken_pool_gives_no_executor) {
+    Gate fails;
+    fails.open();
+    ThreadPoolExecutor pool(last_fails_after(fails, 2));
+    const auto executor = pool.get_executor();
+    BOOST_TEST(submit(executor, one).result(generous) == 1);
+    const auto is_broken = [&] {
+        try {
+            static_cast<void>(pool.get_executor());
+            return false;
+        } catch (const BrokenThreadPool&) {
+            return true;
+        }
+    };
+    BOOST_TEST(eventually(is_broken));
+    BOOST_TEST(submit(executor, one).result(generous) == 1);
 }
 
 BOOST_AUTO_TEST_CASE(an_executor_that_keeps_no_work_may_go_before_its_continuations) {
