@@ -19,10 +19,19 @@ using cofutures::test::rounds;
 
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
+namespace {
+
+// Each starts a thread, or two.
+long pools() {
+    return rounds(20'000);
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_SUITE(pool_lifetime)
 
 BOOST_AUTO_TEST_CASE(made_and_destroyed_under_load) {
-    for (long round = 0; round < rounds(); ++round) {
+    for (long round = 0; round < pools(); ++round) {
         Books books;
         {
             ThreadPoolExecutor pool(1 + static_cast<int>(round % 2));
@@ -35,7 +44,7 @@ BOOST_AUTO_TEST_CASE(made_and_destroyed_under_load) {
 }
 
 BOOST_AUTO_TEST_CASE(the_last_owner_is_a_task) {
-    for (long round = 0; round < rounds(); ++round) {
+    for (long round = 0; round < pools(); ++round) {
         Books books;
         auto owner = std::make_shared<ThreadPoolExecutor>(1);
         ThreadPoolExecutor& pool = *owner;
