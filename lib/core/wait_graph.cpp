@@ -20,7 +20,13 @@
 namespace cofutures::detail {
 
 constinit std::mutex wait_graph_mutex;
-constinit WaitEdge* WaitEdge::first_ = nullptr;
+
+namespace {
+
+// Of all waits there are; guarded by the mutex.
+constinit WaitEdge* first_edge = nullptr;
+
+}  // namespace
 
 /// Finds out whether a future could never end if the calling worker waited for it. Under
 /// wait_graph_mutex.
@@ -57,23 +63,21 @@ public:
         if (edge.worker_ != nullptr) {
             edge.worker_->edge_ = &edge;
         }
-        edge.next_ = WaitEdge::first_;
+        edge.next_ = first_edge;
         if (edge.next_ != nullptr) {
             edge.next_->previous_ = &edge;
         }
-        WaitEdge::first_ = &edge;
+        first_edge = &edge;
     }
     static void remove(WaitEdge& edge) noexcept {
         if (edge.worker_ != nullptr) {
             edge.worker_->edge_ = nullptr;
         }
-        (edge.previous_ != nullptr ? edge.previous_->next_ : WaitEdge::first_) = edge.next_;
+        (edge.previous_ != nullptr ? edge.previous_->next_ : first_edge) = edge.next_;
         if (edge.next_ != nullptr) {
             edge.next_->previous_ = edge.previous_;
         }
     }
-
-    static void forget_all() noexcept { WaitEdge::first_ = nullptr; }
 
     /// Refuses waits that could never end, until those that are left can.
     static void refuse_all() {
@@ -421,7 +425,7 @@ private:
     // Whether it refused any: all that are stuck, or the first that waits for a pool's workers.
     static bool refuse_stuck(GoOn go_on, bool first_in_a_queue) {
         bool refused = false;
-        for (WaitEdge* edge = WaitEdge::first_; edge != nullptr; edge = edge->next_) {
+        for (WaitEdge* edge = first_edge; edge != nullptr; edge = edge->next_) {
             if (edge->is_refused()) {
                 continue;
             }
@@ -495,10 +499,8 @@ void refuse_endless_waits() noexcept {
 }
 
 void forget_waits() noexcept {
-    WaitGraph::forget_all();
+    first_edge = nullptr;
 }
-
-namespace {
 
 void refuse_endless_wait(StateBase& awaited) {
     const std::lock_guard lock(wait_graph_mutex);
@@ -507,6 +509,8 @@ void refuse_endless_wait(StateBase& awaited) {
         throw DeadlockError(graph.describe());
     }
 }
+
+namespace {
 
 // Whether there was any to refuse.
 bool refuse_waits_that_keep(StateBase& end) {

@@ -14,6 +14,12 @@ namespace cofutures::detail {
 /// worker starts or ends, and for a fork.
 extern std::mutex wait_graph_mutex;
 
+/// Looks whether a wait of the calling thread, without a deadline, could ever end. One that is
+/// about to sleep makes a WaitEdge, which looks as well.
+///
+/// @throws DeadlockError  if it could not.
+void refuse_endless_wait(StateBase& awaited);
+
 /// A worker is gone that others may have counted on: refuses those waits that could never end now,
 /// as far as there is memory to find them.
 void refuse_endless_waits() noexcept;
@@ -58,8 +64,6 @@ private:
     friend class WaitGraph;
 
     void refuse(std::string why) noexcept;
-
-    static constinit WaitEdge* first_;  // of all there are; guarded by the graph's mutex
 
     WorkerContext* const worker_;
     StateBase& awaited_;
