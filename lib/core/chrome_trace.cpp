@@ -1,6 +1,6 @@
 #include <cofutures/chrome_trace.hpp>
 
-#include <boost/locale/utf.hpp>
+#include <boost/nowide/utf/utf.hpp>
 
 #include <algorithm>
 #include <array>
@@ -56,12 +56,12 @@ const char* text_of(TaskOutcome outcome) {
 // Boost.JSON would have to be compiled into this library, and would then clash with a program's own
 // copy: strings and numbers are all that needs care here. What is not UTF-8 becomes U+FFFD.
 void write_string(std::ostream& out, std::string_view text) {
-    using Utf8 = boost::locale::utf::utf_traits<char>;
+    using Utf8 = boost::nowide::utf::utf_traits<char>;
     out << '"';
     for (const char* at = text.data(); at != text.data() + text.size();) {
         const char* const from = at;
         const auto point = Utf8::decode(at, text.data() + text.size());
-        if (!boost::locale::utf::is_valid_codepoint(point)) {
+        if (!boost::nowide::utf::is_valid_codepoint(point)) {
             at = from + 1;
             out << "\\ufffd";
         } else if (point < 0x20) {
