@@ -8,7 +8,7 @@ cmake_minimum_required(VERSION 3.25)
 # Public headers from the lowest layer to the highest; each reaches its own layer and those before.
 set(layers
     "blocking_region chrome_trace error executor_stats export freeze_support is_move_only observer on_full task_options version worker_limits worker_output"
-    "cancel_on_abort codec future promise share worker_initializer"
+    "cancel_on_abort codec future promise register_exception share worker_initializer"
     "boost_serialization"
     "any_future as_completed as_future wait when_all"
     "map executor"

@@ -23,6 +23,7 @@
 #include <cofutures/process_pool_executor.hpp>
 #include <cofutures/process_pool_options.hpp>
 #include <cofutures/promise.hpp>
+#include <cofutures/register_exception.hpp>
 #include <cofutures/share.hpp>
 #include <cofutures/task_options.hpp>
 #include <cofutures/thread_pool_executor.hpp>

@@ -168,7 +168,8 @@ private:
     WorkerExit worker_;
 };
 
-/// An exception thrown in a worker process whose type this process cannot rebuild.
+/// An exception thrown in a worker process whose type this process cannot rebuild: it is neither
+/// the standard library's nor this library's, and register_exception() was not called for it.
 ///
 /// `what()` is the original text.
 ///

@@ -5,6 +5,7 @@
 #include <cofutures/freeze_support.hpp>
 #include <cofutures/future.hpp>
 #include <cofutures/process_pool_options.hpp>
+#include <cofutures/register_exception.hpp>
 #include <cofutures/detail/portable_task.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -63,8 +64,9 @@ class ProcessPool;
 /// killed.
 ///
 /// **Failure.** What a task throws arrives as the same type if that is one of the standard
-/// library's or of this library's, else as RemoteError. If a worker dies the pool is broken: every
-/// pending future gets a BrokenProcessPool of its own, later submits throw one. With
+/// library's or of this library's, `boost::system::system_error` with a code of Asio's, or
+/// registered by register_exception(); else as RemoteError. If a worker dies the pool is broken:
+/// every pending future gets a BrokenProcessPool of its own, later submits throw one. With
 /// `WorkerDeath::replace` only the task that the worker ran fails, with WorkerDiedError, or is run
 /// again, as its TaskOptions::retries says; a future is pending between two runs. The pool is
 /// broken also if no worker can be started, or if the pool itself runs out of memory: then the

@@ -1,6 +1,14 @@
 #include "process/exception_codec.hpp"
 
 #include <cofutures/error.hpp>
+#include <cofutures/detail/exception_type.hpp>
+
+#include "process/exception_types.hpp"
+
+#include <boost/asio/error.hpp>
+#include <boost/system/error_category.hpp>
+#include <boost/system/error_code.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <any>
 #include <array>
@@ -42,31 +50,6 @@ std::string text_of(const char* text) {
     return text == nullptr ? std::string() : bounded(text);
 }
 
-// --- names of types ------------------------------------------------------------------------------
-
-/// `std::throw_with_nested(E)` throws an unnamed type derived from `E`: this one, in libstdc++.
-std::string without_nesting(std::string name) {
-    constexpr std::string_view before = "std::_Nested_exception<";
-    if (name.starts_with(before) && name.ends_with('>')) {
-        name = name.substr(before.size(), name.size() - before.size() - 1);
-        while (name.ends_with(' ')) {
-            name.pop_back();
-        }
-    }
-    return name;
-}
-
-std::string name_of(const std::type_info* type) {
-    if (type == nullptr) {
-        return "unknown";
-    }
-    int status = 0;
-    const std::unique_ptr<char, decltype(&std::free)> name(
-        abi::__cxa_demangle(type->name(), nullptr, nullptr, &status), &std::free
-    );
-    return bounded(without_nesting(name ? name.get() : type->name()));
-}
-
 // --- taking apart --------------------------------------------------------------------------------
 
 /// Undoes what a constructor did that appended ": " and `suffix` to its message.
@@ -104,6 +87,12 @@ void add_detail(Failure& failure, const std::exception& error) {
         };
     } else if (const auto* system = dynamic_cast<const std::system_error*>(&error)) {
         failure.detail = detail_of(*system);
+    } else if (const auto* boost = dynamic_cast<const boost::system::system_error*>(&error)) {
+        failure.detail = ErrorCodeDetail{
+            .message = {},
+            .category = boost->code().category().name(),
+            .value = boost->code().value(),
+        };
     } else if (const auto* future = dynamic_cast<const std::future_error*>(&error)) {
         failure.detail = ErrorCodeDetail{
             .message = {},
@@ -136,6 +125,25 @@ void add_nested(Failure& failure, const std::nested_exception* holder, unsigned 
     }
 }
 
+/// Has a registered type say what its exception holds. Without that it will be a RemoteError.
+void add_registered(Failure& failure, const std::exception_ptr& error) {
+    const auto* const type = find_exception_type(failure.type_name);
+    if (type == nullptr) {
+        return;
+    }
+    RegisteredDetail detail;
+    try {
+        if (!type->encode(error, detail.bytes) || detail.bytes.size() > max_text) {
+            return;
+        }
+    } catch (const std::bad_alloc&) {
+        throw;
+    } catch (...) {
+        return;
+    }
+    failure.detail = std::move(detail);
+}
+
 Failure capture(const std::exception_ptr& error, unsigned depth) {
     Failure failure;
     try {
@@ -160,6 +168,7 @@ Failure capture(const std::exception_ptr& error, unsigned depth) {
     } catch (...) {
         failure.type_name = name_of(abi::__cxa_current_exception_type());
     }
+    add_registered(failure, error);
     return failure;
 }
 
@@ -182,22 +191,9 @@ std::exception_ptr rebuild_nested(const Failure& failure) {
     return failure.nested.empty() ? nullptr : rebuild(failure.nested.front());
 }
 
-/// Makes the pointer to what is thrown: the exception, with the failure's nested one in it.
 template <class Exception>
 std::exception_ptr finish(const Failure& failure, Exception exception) {
-    const std::exception_ptr nested = rebuild_nested(failure);
-    if (!nested) {
-        return std::make_exception_ptr(std::move(exception));
-    }
-    try {
-        try {
-            std::rethrow_exception(nested);
-        } catch (...) {
-            std::throw_with_nested(std::move(exception));
-        }
-    } catch (...) {
-        return std::current_exception();
-    }
+    return detail::make_nesting(std::move(exception), rebuild_nested(failure));
 }
 
 std::exception_ptr make_remote(const Failure& failure) {
@@ -214,6 +210,23 @@ std::exception_ptr make_from_what(const Failure& failure) {
     return finish(failure, Exception(failure.what));
 }
 
+// Boost's own, or what the standard library sees of them.
+const boost::system::error_category* find_boost_category(std::string_view name) {
+    const std::array<const boost::system::error_category*, 5> known{
+        &boost::system::generic_category(),
+        &boost::system::system_category(),
+        &boost::asio::error::get_netdb_category(),
+        &boost::asio::error::get_addrinfo_category(),
+        &boost::asio::error::get_misc_category(),
+    };
+    for (const auto* category : known) {
+        if (name == category->name()) {
+            return category;
+        }
+    }
+    return nullptr;
+}
+
 const std::error_category* find_category(std::string_view name) {
     const std::array<const std::error_category*, 4> known{
         &std::generic_category(),
@@ -226,7 +239,8 @@ const std::error_category* find_category(std::string_view name) {
             return category;
         }
     }
-    return nullptr;
+    const auto* const category = find_boost_category(name);
+    return category == nullptr ? nullptr : &static_cast<const std::error_category&>(*category);
 }
 
 /// Of the exceptions that differ in the constructor that made them, the one whose text is right.
@@ -254,6 +268,19 @@ std::exception_ptr make_system(const Failure& failure) {
     } else {
         return finish(failure, Exception(detail->message, code));
     }
+}
+
+std::exception_ptr make_boost_system(const Failure& failure) {
+    using boost::system::system_error;
+    const auto* detail = std::get_if<ErrorCodeDetail>(&failure.detail);
+    const auto* category = detail == nullptr ? nullptr : find_boost_category(detail->category);
+    if (category == nullptr) {
+        return make_remote(failure);
+    }
+    system_error error(boost::system::error_code(detail->value, *category));
+    // The text may say where in the program the code was made, which the code here does not know.
+    static_cast<std::runtime_error&>(error) = std::runtime_error(failure.what);
+    return finish(failure, error);
 }
 
 std::exception_ptr make_filesystem(const Failure& failure) {
@@ -340,6 +367,21 @@ std::exception_ptr make_remote_again(const Failure& failure) {
     return finish(failure, RemoteError(failure.what, detail->type_name, detail->remote_trace));
 }
 
+std::exception_ptr make_registered(const Failure& failure, const RegisteredDetail& detail) {
+    const auto* const type = find_exception_type(failure.type_name);
+    std::exception_ptr error;
+    if (type != nullptr) {
+        try {
+            error = type->decode(detail.bytes, failure.what, rebuild_nested(failure));
+        } catch (const std::bad_alloc&) {
+            throw;
+        } catch (...) {
+            error = nullptr;  // as it was thrown in decoding, it is not what the task threw
+        }
+    }
+    return error ? error : make_remote(failure);
+}
+
 struct KnownType {
     const std::type_info* type;
     std::exception_ptr (*make)(const Failure&);
@@ -372,6 +414,7 @@ std::span<const KnownType> known_types() {
         KnownType{&typeid(std::system_error), make_system<std::system_error>},
         KnownType{&typeid(std::ios_base::failure), make_system<std::ios_base::failure>},
         KnownType{&typeid(std::filesystem::filesystem_error), make_filesystem},
+        KnownType{&typeid(boost::system::system_error), make_boost_system},
         KnownType{&typeid(Error), make_from_what<Error>},
         KnownType{&typeid(CancelledError), make_from_what<CancelledError>},
         KnownType{&typeid(TimeoutError), make_from_what<TimeoutError>},
@@ -401,6 +444,9 @@ Failure capture_failure(const std::exception_ptr& error, std::string_view where)
 }
 
 std::exception_ptr rebuild(const Failure& failure) {
+    if (const auto* registered = std::get_if<RegisteredDetail>(&failure.detail)) {
+        return make_registered(failure, *registered);
+    }
     // Exceptions are rare: comparing some forty names costs less than keeping a map of them.
     for (const auto& known : known_types()) {
         if (failure.type_name == name_of(known.type)) {

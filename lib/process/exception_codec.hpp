@@ -2,6 +2,7 @@
 
 #include <cofutures/error.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <string>
@@ -39,13 +40,25 @@ struct RemoteDetail {
     std::string remote_trace;
 };
 
+/// What an exception holds whose type the program registered, in its own encoding.
+struct RegisteredDetail {
+    std::vector<std::byte> bytes;
+};
+
 /// An exception on its way to another process.
 struct Failure {
-    /// The exact type, demangled; one that is not in the table of known types becomes RemoteError.
+    /// The exact type, demangled; one that is neither in the table of known types nor registered
+    /// becomes RemoteError.
     std::string type_name;
     std::string what;
     std::string remote_trace;
-    std::variant<std::monostate, ErrorCodeDetail, FilesystemDetail, WorkerDetail, RemoteDetail>
+    std::variant<
+        std::monostate,
+        ErrorCodeDetail,
+        FilesystemDetail,
+        WorkerDetail,
+        RemoteDetail,
+        RegisteredDetail>
         detail;
     /// The exception nested in it (`std::nested_exception`), if there is one.
     std::vector<Failure> nested;
@@ -63,9 +76,11 @@ struct Failure {
 /// Makes an exception of a failure that was captured, perhaps in another process.
 ///
 /// It has the same type, `what()` and fields, and the same exceptions nested in it, if the type is
-/// one of the standard library's or of this library's. For every other type, even one derived from
-/// those, it is RemoteError: a handler never meets half an object. So is `std::system_error` with a
-/// category that is not the standard library's.
+/// one of the standard library's, of this library's or registered, or
+/// `boost::system::system_error`. For every other type, even one derived from those, it is
+/// RemoteError: a handler never meets half an object. So are a `system_error` with a category that
+/// is neither the standard library's nor Asio's, and what a registered type's codec fails to
+/// decode.
 ///
 /// @throws std::bad_alloc
 [[nodiscard]] std::exception_ptr rebuild(const Failure& failure);

@@ -12,7 +12,7 @@
 namespace cofutures::process {
 
 /// Changes whenever a frame or a message changes.
-constexpr std::uint32_t protocol_version = 3;
+constexpr std::uint32_t protocol_version = 4;
 
 /// First word of a worker.
 struct Hello {

@@ -1,5 +1,6 @@
 #include <cofutures/process_pool_executor.hpp>
 
+#include <cofutures/register_exception.hpp>
 #include <cofutures/thread_pool_executor.hpp>
 
 #define BOOST_TEST_MODULE process_pool
@@ -10,7 +11,9 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <atomic>
@@ -37,6 +40,13 @@ using namespace std::chrono_literals;
 BOOST_TEST_GLOBAL_FIXTURE(LeakCheck);
 
 namespace {
+
+struct Familiar : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// Before main, and so in workers too.
+const bool familiar_is_registered = (register_exception<Familiar>(), true);
 
 bool is_even(long number) {
     return number % 2 == 0;
@@ -257,6 +267,36 @@ BOOST_AUTO_TEST_CASE(other_exceptions_arrive_as_remote_error) {
         std::string::npos
     );
     error_of<RemoteError>(pool.submit([] { throw 42; }));  // NOLINT: on purpose
+}
+
+BOOST_AUTO_TEST_CASE(registered_exceptions_arrive_as_themselves) {
+    ProcessPoolExecutor pool(1);
+    const auto familiar = error_of<Familiar>(pool.submit([] { throw Familiar("what"); }));
+    BOOST_REQUIRE(familiar);
+    BOOST_TEST(std::string(familiar->what()) == "what");
+    auto numbers = pool.map(
+        [](int number) {
+            if (number == 1) {
+                throw Familiar("one");
+            }
+            return number;
+        },
+        std::vector{0, 1, 2}
+    );
+    BOOST_TEST(numbers.next().value() == 0);
+    BOOST_CHECK_THROW(static_cast<void>(numbers.next()), Familiar);
+    BOOST_TEST(numbers.next().value() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(errors_of_asio_arrive_with_their_codes) {
+    ProcessPoolExecutor pool(1);
+    const auto error = error_of<boost::system::system_error>(pool.submit([] {
+        boost::asio::io_context io;
+        boost::asio::ip::tcp::socket closed(io);
+        closed.shutdown(closed.shutdown_both);
+    }));
+    BOOST_REQUIRE(error);
+    BOOST_TEST((error->code() == boost::asio::error::bad_descriptor));
 }
 
 BOOST_AUTO_TEST_CASE(nested_exceptions_stay_nested) {
