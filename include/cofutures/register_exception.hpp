@@ -43,11 +43,13 @@ namespace cofutures {
 ///
 /// An exception that has a `Codec`, or needs none as it is a plain aggregate, travels in that
 /// encoding, at most 64 KiB of it. One without is made anew of its text, and has to have a
-/// constructor that takes it as a string; if what() would then say something else, it arrives as
-/// RemoteError. So it does if encoding or decoding it fails.
+/// constructor that takes it as a string, and no members beside it that would be lost; if what()
+/// would then say something else, it arrives as RemoteError. So it does if encoding or decoding it
+/// fails.
 ///
-/// @tparam E  A copyable type with a `Codec`, or derived from `std::exception` and constructible
-///            from a `const std::string&`.
+/// @tparam E  A copyable type with a `Codec`; or one derived from `std::exception` and
+///            constructible from a `const std::string&`, and no larger than the
+///            `std::runtime_error` or `std::logic_error` that it is.
 /// @throws std::invalid_argument  if another type of the same name is registered, as two may be
 ///                                named alike in unnamed namespaces.
 /// @thread_safety  Safe.
@@ -61,8 +63,8 @@ void register_exception() {
     );
     static_assert(
         Encodable<E> || detail::MadeOfText<E>,
-        "cofutures: exceptions of this type cannot be sent: specialise cofutures::Codec for it, or "
-        "give it a constructor that takes its text as a std::string"
+        "cofutures: exceptions of this type cannot be sent: specialise cofutures::Codec for it; "
+        "one that holds a text only needs just a constructor that takes it as a std::string"
     );
     detail::add_exception_type(detail::exception_type<E>);
 }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <exception>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <typeinfo>
@@ -35,10 +36,16 @@ struct ExceptionType {
 /// @throws std::invalid_argument  if another type of the same name is there.
 COFUTURES_EXPORT void add_exception_type(ExceptionType& type);
 
+/// Whether an exception that is a `Base`, which holds a text, holds more.
+template <class E, class Base>
+inline constexpr bool holds_more_than = std::derived_from<E, Base> && sizeof(E) > sizeof(Base);
+
 /// Whether its text is all that an exception holds, as far as can be seen.
 template <class E>
 concept MadeOfText =
-    std::derived_from<E, std::exception> && std::constructible_from<E, const std::string&>;
+    std::derived_from<E, std::exception> && std::constructible_from<E, const std::string&> &&
+    !holds_more_than<E, std::runtime_error> &&
+    !holds_more_than<E, std::logic_error>;
 
 /// The pointer to what is thrown.
 ///

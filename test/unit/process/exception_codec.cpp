@@ -78,6 +78,18 @@ struct AtLine : std::runtime_error {
     int line;
 };
 
+struct Located : std::runtime_error {
+    using std::runtime_error::runtime_error;
+    int line = 0;
+};
+
+struct Bare : std::exception {};
+
+static_assert(cofutures::detail::MadeOfText<NotFound>);
+static_assert(!cofutures::detail::MadeOfText<Located>, "its line would be lost");
+static_assert(!cofutures::Encodable<NotFound> && !cofutures::Encodable<Located>);
+static_assert(!cofutures::Encodable<Bare> && !cofutures::detail::MadeOfText<Bare>);
+
 struct Failed {
     int code;
     std::string where;
