@@ -81,8 +81,8 @@ public:
 
     /// Refuses waits that could never end, until those that are left can.
     static void refuse_all() {
-        // First those that would not end even if everybody else went on. Then those that wait for
-        // any worker of a pool all of whose workers do so: it takes one of them to help the others.
+        // First those that would not end even if everybody else went on. Then one of those that
+        // wait for each other: the others may go on when it does.
         while (refuse_stuck({.all = true}, false) || refuse_stuck({}, true)) {
         }
     }
@@ -415,15 +415,8 @@ private:
         return refused;
     }
 
-    // Or, if it continues another future, will be.
-    [[nodiscard]] bool goal_is_queued() const {
-        const Node& goal = nodes_[goal_.node];
-        return goal.queue != nullptr ||
-               (goal.gathering != nullptr && goal.gathering->place() != nullptr);
-    }
-
-    // Whether it refused any: all that are stuck, or the first that waits for a pool's workers.
-    static bool refuse_stuck(GoOn go_on, bool first_in_a_queue) {
+    // Whether it refused any: all that are stuck, or the first that others wait for in turn.
+    static bool refuse_stuck(GoOn go_on, bool first_in_a_cycle) {
         bool refused = false;
         for (WaitEdge* edge = first_edge; edge != nullptr; edge = edge->next_) {
             if (edge->is_refused()) {
@@ -433,10 +426,10 @@ private:
             if (!graph.cannot_end(StatePtr(&edge->awaited_))) {
                 continue;
             }
-            if (!first_in_a_queue) {
+            if (!first_in_a_cycle) {
                 edge->refuse(graph.describe());
                 refused = true;
-            } else if (graph.goal_is_queued()) {
+            } else if (graph.leads_to_caller(graph.way_to_the_end())) {
                 edge->refuse(graph.describe());
                 return true;
             }

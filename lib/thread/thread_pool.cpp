@@ -310,6 +310,7 @@ void ThreadPool::fail_initializer(Worker& self, const std::exception_ptr& cause)
         Drainer& drainer = self.drainer;
         if (drainer.in_asio) {
             --attached_;  // if it was called, another thread in Asio is the drainer
+            send_free_to_asio();
         } else if (std::exchange(drainer.is_called, false)) {
             --drainers_;
             arriving_ -= std::exchange(drainer.is_arriving, false) ? 1 : 0;

@@ -211,6 +211,7 @@ private:
     [[nodiscard]] detail::Deadline stay_until(detail::Clock::time_point idle_since) const noexcept;
     void take_off_free_list(Drainer& drainer) noexcept;
     bool join_asio(Drainer& drainer) noexcept;
+    void send_free_to_asio() noexcept;
     void fail_initializer(Worker& self, const std::exception_ptr& cause) noexcept;
     [[nodiscard]] bool is_wanted_again(Drainer& drainer) noexcept;
     bool leave(Worker& self) noexcept;

@@ -234,6 +234,16 @@ bool ThreadPool::join_asio(Drainer& drainer) noexcept {
     return drainer.in_asio;
 }
 
+// Under the mutex: threads that are idle go to Asio at once, the others when they have done what
+// they do.
+void ThreadPool::send_free_to_asio() noexcept {
+    for (Drainer* drainer = free_drainers_; drainer != nullptr; drainer = drainer->next_free) {
+        if (join_asio(*drainer)) {
+            drainer->changed.notify_one();
+        }
+    }
+}
+
 // Under the mutex: whether a thread that has finished must begin anew, as nobody else would do what
 // has come up meanwhile.
 bool ThreadPool::is_wanted_again(Drainer& drainer) noexcept {
@@ -257,14 +267,15 @@ bool ThreadPool::leave(Worker& self) noexcept {
     std::thread predecessor;
     std::optional<Promise<void>> ended;
     Call called;
-    bool failed = false;
+    bool was_counted_on = false;
     {
         const std::lock_guard lock(mutex_);
         collect();
         if (is_wanted_again(self.drainer)) {
             return false;
         }
-        failed = initializer_error_ != nullptr;
+        was_counted_on = closed_.load(std::memory_order_relaxed) &&
+                         shared_with_asio_.load(std::memory_order_relaxed);
         --live_;
         detail::WorkerContext::current()->retire();
         predecessor = std::exchange(left_, std::move(self.thread));
@@ -276,8 +287,8 @@ bool ThreadPool::leave(Worker& self) noexcept {
         ended = take_ended();
     }
     wake(called);
-    if (failed) {
-        detail::refuse_endless_waits();  // for handlers that this thread was to run
+    if (was_counted_on) {
+        detail::refuse_endless_waits();  // for handlers, as nobody comes in its place
     }
     if (predecessor.joinable()) {
         predecessor.join();
@@ -441,12 +452,7 @@ boost::asio::thread_pool::executor_type ThreadPool::executor() {
         threads_refused_.store(true, std::memory_order_relaxed);
     }
     shared_with_asio_.store(true, std::memory_order_relaxed);
-    // Threads that are idle go to Asio at once, the others when they have done what they do.
-    for (Drainer* drainer = free_drainers_; drainer != nullptr; drainer = drainer->next_free) {
-        if (join_asio(*drainer)) {
-            drainer->changed.notify_one();
-        }
-    }
+    send_free_to_asio();
     return asio_.get_executor();
 }
 

@@ -26,8 +26,11 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -362,33 +365,123 @@ BOOST_AUTO_TEST_CASE(a_thread_may_fail_while_others_wait_for_it) {
     BOOST_TEST(refusal_of(waiter) == refusal + "\"a continuation\", which waits for \"a\"");
 }
 
-BOOST_AUTO_TEST_CASE(of_those_that_are_left_without_help_only_one_is_refused) {
+// Two that leave no thread for each other's continuation, one that waits for the first of them, and
+// a thread that is no worker and waits for a continuation of its own.
+template <class Wait>
+void check_that_one_of_two_is_refused(Wait wait_for) {
     Gate fails;
-    Promise<pid_t> thread;
-    Promise<pid_t> other_thread;
     Promise<int> zero;
     ThreadPoolExecutor pool(last_fails_after(fails, 3));
     ThreadPoolExecutor other(1);
-    // Two that leave no thread for each other's continuation, and one that waits for the first.
-    const auto wait_for_handler = [&](Promise<pid_t>& as) {
-        const auto continuation = zero.get_future().then(pool.get_executor(), plus_one);
+    const auto executor = pool.get_executor();
+    std::array<Promise<pid_t>, 4> threads;
+    const auto task = [&](Promise<pid_t>& as) {
+        const auto continuation = zero.get_future().then(executor, plus_one);
         as.set_result(::gettid());
-        return continuation.result();
+        return wait_for(continuation);
     };
-    const auto first = pool.submit([&] { return wait_for_handler(thread); });
-    BOOST_TEST(falls_asleep(thread.get_future().result(generous)));
-    const auto second = pool.submit([&] { return wait_for_handler(other_thread); });
-    BOOST_TEST(falls_asleep(other_thread.get_future().result(generous)));
-    zero.set_result(0);
-    Promise<pid_t> third_thread;
+    const auto asleep = [&](std::size_t index) {
+        return falls_asleep(threads.at(index).get_future().result(generous));
+    };
+    const auto first = pool.submit([&] { return task(threads[0]); });
+    BOOST_TEST(asleep(0));
+    const auto second = pool.submit([&] { return task(threads[1]); });
+    BOOST_TEST(asleep(1));
     const auto third = other.submit([&] {
-        third_thread.set_result(::gettid());
+        threads[2].set_result(::gettid());
         return first.exception() == nullptr || second.exception() == nullptr;
     });
-    BOOST_TEST(falls_asleep(third_thread.get_future().result(generous)));
+    BOOST_TEST(asleep(2));
+    Promise<int> value;
+    std::thread outsider([&] {
+        try {
+            value.set_result(task(threads[3]));
+        } catch (const DeadlockError&) {
+            value.set_exception(std::current_exception());
+        }
+    });
+    BOOST_TEST(asleep(3));
+    zero.set_result(0);
     fails.open();
     BOOST_TEST(third.result(generous));
     BOOST_TEST((refusal_of(first).empty() != refusal_of(second).empty()));
+    BOOST_TEST(value.get_future().result(generous) == 1);
+    outsider.join();
+}
+
+BOOST_AUTO_TEST_CASE(of_those_that_are_left_without_help_only_one_is_refused) {
+    check_that_one_of_two_is_refused([](const Future<int>& future) { return future.result(); });
+    check_that_one_of_two_is_refused([](const Future<int>& future) {
+        return when_all(std::vector{future}).result().at(0);
+    });
+    check_that_one_of_two_is_refused([](const Future<int>& future) {
+        return wait(std::vector{future}).done.at(0).result();
+    });
+}
+
+BOOST_AUTO_TEST_CASE(the_last_thread_may_be_about_to_leave) {
+    Gate leaves;
+    Gate may_leave;
+    ThreadPoolExecutor pool({.max_workers = 1, .thread_name_prefix = "", .finalizer = [&] {
+                                 leaves.open();
+                                 may_leave.wait();
+                             }});
+    Promise<pid_t> thread;
+    Promise<std::string> refusal;
+    const auto executor = pool.get_executor();
+    pool.shutdown(false);
+    leaves.wait();
+    std::thread waiter([&] {
+        thread.set_result(::gettid());
+        try {
+            submit(executor, one).result();
+            refusal.set_result("");
+        } catch (const DeadlockError& error) {
+            refusal.set_result(error.what());
+        }
+    });
+    BOOST_TEST(falls_asleep(thread.get_future().result(generous)));
+    may_leave.open();
+    BOOST_TEST(
+        refusal.get_future().result(generous).find("is left to run it") != std::string::npos
+    );
+    waiter.join();
+}
+
+BOOST_AUTO_TEST_CASE(an_extra_thread_that_fails_gives_its_place_back) {
+    Gate fails;
+    Gate fails_soon;
+    Gate blocks;
+    Promise<void> ends;
+    ThreadPoolExecutor pool(
+        {.max_workers = 1,
+         .thread_name_prefix = "",
+         .initializer =
+             [&, starts = std::make_shared<std::atomic<int>>(0)] {
+                 if (++*starts == 2) {
+                     fails_soon.open();
+                     fails.wait();
+                     throw std::runtime_error("failed");
+                 }
+             },
+         .max_extra_threads = 1}
+    );
+    const auto blocked = pool.submit([&] {
+        blocks.wait();
+        ends.get_future().result();
+    });
+    // The one thread is to join Asio when it is free; the extra thread, which comes for the backlog
+    // when that one blocks, does so before.
+    const auto backlog = pool.submit(one);
+    const auto executor = pool.get_executor();
+    blocks.open();
+    fails_soon.wait();
+    ends.set_result();
+    blocked.result(generous);
+    const auto handled = submit(executor, one);
+    fails.open();
+    BOOST_TEST(handled.result(generous) == 1);
+    backlog.wait();
 }
 
 BOOST_AUTO_TEST_CASE(a_pool_without_threads_may_be_known_as_such_too_late) {
