@@ -136,8 +136,9 @@ public:
     ///
     /// The first call starts all threads, as Asio cannot tell when one is wanted. While handlers
     /// use the executor, submitted calls give way to them at short intervals. When the pool has
-    /// ended, or its last thread could not be initialized, handlers are not run any more, and are
-    /// destroyed with the pool; waiting for what one of them is to do throws DeadlockError.
+    /// ended, or its last thread could not be initialized, handlers are not run any more, and what
+    /// was posted is destroyed with the pool; a wait for what a handler is to do throws
+    /// DeadlockError. Nothing may use the executor after the pool, no continuation on it either.
     ///
     /// @throws std::system_error  if no thread can be started.
     /// @throws BrokenThreadPool   if an initializer has failed; in a forked child.

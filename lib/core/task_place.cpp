@@ -48,7 +48,7 @@ void TaskPool::add(WorkerContext& worker) {
     }
 }
 
-void TaskPool::remove(WorkerContext& worker) noexcept {
+void TaskPool::remove(WorkerContext& worker, bool was_counted_on) noexcept {
     const std::lock_guard lock(wait_graph_mutex);
     if (std::exchange(worker.retired_, true)) {
         return;
@@ -57,6 +57,9 @@ void TaskPool::remove(WorkerContext& worker) noexcept {
     add_to(gone_, worker.counts());
     if (worker.stands_in_for_ != nullptr) {
         worker.stands_in_for_->stand_in_ = nullptr;
+    }
+    if (was_counted_on) {
+        refuse_endless_waits();
     }
 }
 
@@ -86,8 +89,8 @@ WorkerContext::~WorkerContext() {
     retire();
 }
 
-void WorkerContext::retire() noexcept {
-    pool_.remove(*this);
+void WorkerContext::retire(bool was_counted_on) noexcept {
+    pool_.remove(*this, was_counted_on);
 }
 
 // Only if the thread begins and ends tasks faster than these few loads take, some hundred times in

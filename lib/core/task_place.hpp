@@ -139,7 +139,7 @@ private:
     friend class WaitGraph;
 
     void add(WorkerContext& worker);
-    void remove(WorkerContext& worker) noexcept;
+    void remove(WorkerContext& worker, bool was_counted_on) noexcept;
 
     const PoolEnd end_{*this};
     const PoolHandlers handlers_{*this};
@@ -160,7 +160,10 @@ public:
     ~WorkerContext() override;
 
     /// It will run no more tasks: nobody is to count on it from now on.
-    void retire() noexcept;
+    ///
+    /// @param was_counted_on  Whether others may have done so, and nobody comes in its place: waits
+    ///                        that could never end now are refused.
+    void retire(bool was_counted_on = false) noexcept;
 
     /// From now on it runs handlers of the pool's Asio executor.
     void run_handlers() noexcept { runs_handlers_.store(true, std::memory_order_relaxed); }

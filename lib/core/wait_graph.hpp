@@ -21,7 +21,7 @@ extern std::mutex wait_graph_mutex;
 void refuse_endless_wait(StateBase& awaited);
 
 /// A worker is gone that others may have counted on: refuses those waits that could never end now,
-/// as far as there is memory to find them.
+/// as far as there is memory to find them. Under the mutex.
 void refuse_endless_waits() noexcept;
 
 /// In a forked child, before anything else: none of those who waited is there. Under the mutex.

@@ -175,7 +175,6 @@ void ThreadPool::announce(std::unique_lock<std::mutex>& lock, const detail::Stat
     std::optional<Promise<void>> ended;
     Call called;
     lock.lock();
-    --announcing_;
     try {
         if (initializer_error_) {
             error = broken_by(initializer_error_);
@@ -185,10 +184,17 @@ void ThreadPool::announce(std::unique_lock<std::mutex>& lock, const detail::Stat
     } catch (...) {
         error = std::current_exception();  // no memory, no thread: the task is taken, and fails
     }
+    --announcing_;
     let_threads_go();
     ended = take_ended();
+    const bool was_counted_on = closed_.load(std::memory_order_relaxed);
     lock.unlock();
     wake(called);
+    if (was_counted_on) {
+        // For handlers, by way of the thread that this task might have brought.
+        const std::lock_guard graph(detail::wait_graph_mutex);
+        detail::refuse_endless_waits();
+    }
     if (error && !task->abandon(std::move(error))) {
         report_if_cancelled(*task);
     }

@@ -128,8 +128,11 @@ public:
         return std::min(most_workers_for_handlers(), config_.max_threads);
     }
     [[nodiscard]] std::size_t most_workers_for_handlers() const noexcept override {
-        return closed_.load(std::memory_order_acquire) ? live_.load(std::memory_order_relaxed)
-                                                       : most_workers();
+        // A task that is yet to be pushed may bring one, which then runs handlers too.
+        return closed_.load(std::memory_order_acquire) &&
+                       announcing_.load(std::memory_order_acquire) == 0
+                   ? live_.load(std::memory_order_relaxed)
+                   : most_workers();
     }
     void begin_substitute() override;
     void end_substitute() noexcept override;
@@ -251,10 +254,11 @@ private:
     std::size_t searching_ = 0;  // drainers that look for work, at most one
     std::size_t drainers_allowed_;  // more while workers block, if there may be extra threads
     std::size_t blocked_ = 0;       // workers that block; counted if there may be extra threads
+    // Tasks taken, and about to be pushed; changed under the mutex.
+    std::atomic<std::size_t> announcing_{0};
     // Threads, from being started until leave(); changed under the mutex.
     std::atomic<std::size_t> live_{0};
     std::size_t attached_ = 0;     // those of them that are in Asio, or on the way
-    std::size_t announcing_ = 0;   // tasks taken, and about to be pushed
     std::uint64_t submitted_ = 0;  // tasks taken, other than into local queues
     RoomWaiters room_waiters_;
     Worker* vacant_ = nullptr;  // entries of workers_ without a thread

@@ -6,7 +6,6 @@
 
 #include "core/spin.hpp"
 #include "core/thread_name.hpp"
-#include "core/wait_graph.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -274,10 +273,9 @@ bool ThreadPool::leave(Worker& self) noexcept {
         if (is_wanted_again(self.drainer)) {
             return false;
         }
-        was_counted_on = closed_.load(std::memory_order_relaxed) &&
-                         shared_with_asio_.load(std::memory_order_relaxed);
         --live_;
-        detail::WorkerContext::current()->retire();
+        was_counted_on = shared_with_asio_.load(std::memory_order_relaxed) &&
+                         (initializer_error_ || (shut_down_ && live_ == 0));
         predecessor = std::exchange(left_, std::move(self.thread));
         if (!self.drainer.in_asio) {
             self.next_vacant = std::exchange(vacant_, &self);
@@ -287,9 +285,7 @@ bool ThreadPool::leave(Worker& self) noexcept {
         ended = take_ended();
     }
     wake(called);
-    if (was_counted_on) {
-        detail::refuse_endless_waits();  // for handlers, as nobody comes in its place
-    }
+    detail::WorkerContext::current()->retire(was_counted_on);
     if (predecessor.joinable()) {
         predecessor.join();
     }

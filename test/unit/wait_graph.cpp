@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -123,10 +124,14 @@ BOOST_AUTO_TEST_CASE(those_are_refused_that_can_count_on_nobody_any_more) {
     BOOST_TEST(stuck.sleeps());
     BOOST_TEST(patient.sleeps());
 
-    detail::refuse_endless_waits();
+    const auto look_again = [] {
+        const std::lock_guard lock(detail::wait_graph_mutex);
+        detail::refuse_endless_waits();
+    };
+    look_again();
     BOOST_TEST(stuck.sleeps());
     one.most = 1;
-    detail::refuse_endless_waits();
+    look_again();
     BOOST_TEST(stuck.refusal().starts_with("the wait would never end: one, which waits for "));
     other.set_result();
     BOOST_TEST(patient.refusal() == "");
