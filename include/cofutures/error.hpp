@@ -168,8 +168,8 @@ private:
     WorkerExit worker_;
 };
 
-/// An exception thrown in a worker process whose type this process cannot rebuild: it is neither
-/// the standard library's nor this library's, and register_exception() was not called for it.
+/// An exception thrown in a worker process whose type this process cannot rebuild: one that is none
+/// of those which ProcessPoolExecutor names, and that register_exception() was not called for.
 ///
 /// `what()` is the original text.
 ///

@@ -48,8 +48,8 @@ void TaskPool::add(WorkerContext& worker) {
     }
 }
 
-void TaskPool::remove(WorkerContext& worker, bool was_counted_on) noexcept {
-    const std::lock_guard lock(wait_graph_mutex);
+// Under the mutex.
+void TaskPool::remove(WorkerContext& worker) noexcept {
     if (std::exchange(worker.retired_, true)) {
         return;
     }
@@ -57,9 +57,6 @@ void TaskPool::remove(WorkerContext& worker, bool was_counted_on) noexcept {
     add_to(gone_, worker.counts());
     if (worker.stands_in_for_ != nullptr) {
         worker.stands_in_for_->stand_in_ = nullptr;
-    }
-    if (was_counted_on) {
-        refuse_endless_waits();
     }
 }
 
@@ -86,11 +83,12 @@ WorkerContext::WorkerContext(TaskPool& pool, std::string name, WorkerContext* st
 
 WorkerContext::~WorkerContext() {
     current_ = nullptr;
+    const std::lock_guard lock(wait_graph_mutex);
     retire();
 }
 
-void WorkerContext::retire(bool was_counted_on) noexcept {
-    pool_.remove(*this, was_counted_on);
+void WorkerContext::retire() noexcept {
+    pool_.remove(*this);
 }
 
 // Only if the thread begins and ends tasks faster than these few loads take, some hundred times in

@@ -79,7 +79,7 @@ public:
     [[nodiscard]] virtual std::size_t most_handler_workers() const noexcept { return 0; }
     /// How many it can have at the most if there are only handlers to run: none is started for
     /// these any more once the pool is closed.
-    [[nodiscard]] virtual std::size_t most_workers_for_handlers() const noexcept {
+    [[nodiscard]] virtual std::size_t most_workers_without_tasks() const noexcept {
         return most_workers();
     }
 
@@ -139,7 +139,7 @@ private:
     friend class WaitGraph;
 
     void add(WorkerContext& worker);
-    void remove(WorkerContext& worker, bool was_counted_on) noexcept;
+    void remove(WorkerContext& worker) noexcept;
 
     const PoolEnd end_{*this};
     const PoolHandlers handlers_{*this};
@@ -159,11 +159,9 @@ public:
     );
     ~WorkerContext() override;
 
-    /// It will run no more tasks: nobody is to count on it from now on.
-    ///
-    /// @param was_counted_on  Whether others may have done so, and nobody comes in its place: waits
-    ///                        that could never end now are refused.
-    void retire(bool was_counted_on = false) noexcept;
+    /// It will run no more tasks: nobody is to count on it from now on. Under the wait graph's
+    /// mutex.
+    void retire() noexcept;
 
     /// From now on it runs handlers of the pool's Asio executor.
     void run_handlers() noexcept { runs_handlers_.store(true, std::memory_order_relaxed); }

@@ -238,7 +238,7 @@ private:
         }
         const TaskPool& pool = queue.pool();
         return !for_handlers &&
-               count < (&queue == &pool ? pool.most_workers() : pool.most_workers_for_handlers());
+               count < (&queue == &pool ? pool.most_workers() : pool.most_workers_without_tasks());
     }
 
     std::size_t node(const void* key, Node node) {

@@ -125,9 +125,9 @@ public:
                    : config_.max_threads + config_.max_extra_threads;
     }
     [[nodiscard]] std::size_t most_handler_workers() const noexcept override {
-        return std::min(most_workers_for_handlers(), config_.max_threads);
+        return std::min(most_workers_without_tasks(), config_.max_threads);
     }
-    [[nodiscard]] std::size_t most_workers_for_handlers() const noexcept override {
+    [[nodiscard]] std::size_t most_workers_without_tasks() const noexcept override {
         // A task that is yet to be pushed may bring one, which then runs handlers too.
         return closed_.load(std::memory_order_acquire) &&
                        announcing_.load(std::memory_order_acquire) == 0

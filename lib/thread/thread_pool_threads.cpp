@@ -6,6 +6,7 @@
 
 #include "core/spin.hpp"
 #include "core/thread_name.hpp"
+#include "core/wait_graph.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -267,13 +268,16 @@ bool ThreadPool::leave(Worker& self) noexcept {
     std::optional<Promise<void>> ended;
     Call called;
     bool was_counted_on = false;
+    std::unique_lock graph(detail::wait_graph_mutex, std::defer_lock);
     {
         const std::lock_guard lock(mutex_);
         collect();
         if (is_wanted_again(self.drainer)) {
             return false;
         }
+        graph.lock();  // who looks at the waits finds this thread there and counted, or neither
         --live_;
+        detail::WorkerContext::current()->retire();
         was_counted_on = shared_with_asio_.load(std::memory_order_relaxed) &&
                          (initializer_error_ || (shut_down_ && live_ == 0));
         predecessor = std::exchange(left_, std::move(self.thread));
@@ -284,8 +288,11 @@ bool ThreadPool::leave(Worker& self) noexcept {
         let_threads_go();
         ended = take_ended();
     }
+    if (was_counted_on) {
+        detail::refuse_endless_waits();  // for handlers, as nobody comes in its place
+    }
+    graph.unlock();
     wake(called);
-    detail::WorkerContext::current()->retire(was_counted_on);
     if (predecessor.joinable()) {
         predecessor.join();
     }

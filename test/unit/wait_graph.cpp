@@ -61,7 +61,10 @@ public:
               } catch (const DeadlockError& error) {
                   refusal_ = error.what();
               }
-              context.retire();
+              {
+                  const std::lock_guard lock(detail::wait_graph_mutex);
+                  context.retire();
+              }
               ended.set_result();
           }) {}
 

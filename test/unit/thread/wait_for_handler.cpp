@@ -5,6 +5,7 @@
 
 #include <cofutures/asio_executor.hpp>
 #include <cofutures/error.hpp>
+#include <cofutures/observer.hpp>
 #include <cofutures/promise.hpp>
 #include <cofutures/wait.hpp>
 #include <cofutures/when_all.hpp>
@@ -319,6 +320,43 @@ BOOST_AUTO_TEST_CASE(after_shutdown_a_thread_that_is_there_suffices) {
     BOOST_TEST(waiter.result(generous) == 1);
 }
 
+// Holds up whoever submits a task of that name.
+class HoldingObserver final : public ExecutorObserver {
+public:
+    void task_queued(const TaskEvent& event) noexcept override {
+        if (event.name == "held") {
+            holds.open();
+            lets_go.wait();
+        }
+    }
+
+    Gate holds;
+    Gate lets_go;
+};
+
+BOOST_AUTO_TEST_CASE(after_shutdown_a_task_that_is_about_to_be_queued_may_bring_a_thread) {
+    const auto observer = std::make_shared<HoldingObserver>();
+    ThreadPoolExecutor pool({.max_workers = 2, .thread_name_prefix = "", .observer = observer});
+    Promise<int> zero;
+    zero.set_result(0);
+    Promise<pid_t> thread;
+    Gate closed;
+    const auto waiter = pool.submit([&] {
+        closed.wait();
+        const auto continuation = zero.get_future().then(pool.get_executor(), plus_one);
+        thread.set_result(::gettid());
+        return continuation.result();
+    });
+    std::thread submitter([&] { pool.submit({.name = "held"}, one).wait(); });
+    observer->holds.wait();
+    pool.shutdown(false);
+    closed.open();
+    BOOST_TEST(falls_asleep(thread.get_future().result(generous)));
+    observer->lets_go.open();
+    BOOST_TEST(waiter.result(generous) == 1);
+    submitter.join();
+}
+
 BOOST_AUTO_TEST_CASE(a_pool_that_has_ended_runs_nothing) {
     ThreadPoolExecutor pool({.max_workers = 1, .thread_name_prefix = "p"});
     ThreadPoolExecutor other(1);
@@ -333,6 +371,32 @@ BOOST_AUTO_TEST_CASE(a_pool_that_has_ended_runs_nothing) {
     BOOST_CHECK_EXCEPTION(submit(executor, one).result(), DeadlockError, is_right);
     BOOST_TEST(refusal_of(other.submit([&] { return submit(executor, one).result(); })) == text);
 }
+
+// A thread that is no worker and waits for a call that it posts.
+class Outsider {
+public:
+    explicit Outsider(const ThreadPoolExecutor::executor_type& executor)
+        : thread_([this, executor] {
+              thread_id_.set_result(::gettid());
+              try {
+                  submit(executor, one).result();
+                  refusal_.set_result("");
+              } catch (const DeadlockError& error) {
+                  refusal_.set_result(error.what());
+              }
+          }) {}
+    Outsider(const Outsider&) = delete;
+    Outsider& operator=(const Outsider&) = delete;
+    ~Outsider() { thread_.join(); }
+
+    bool sleeps() { return falls_asleep(thread_id_.get_future().result(generous)); }
+    std::string refusal() { return refusal_.get_future().result(generous); }
+
+private:
+    Promise<pid_t> thread_id_;
+    Promise<std::string> refusal_;
+    std::thread thread_;
+};
 
 // A pool whose last thread is not initialized until `fails` is open, and then breaks it.
 ThreadPoolOptions last_fails_after(const Gate& fails, int threads) {
@@ -426,26 +490,13 @@ BOOST_AUTO_TEST_CASE(the_last_thread_may_be_about_to_leave) {
                                  leaves.open();
                                  may_leave.wait();
                              }});
-    Promise<pid_t> thread;
-    Promise<std::string> refusal;
     const auto executor = pool.get_executor();
     pool.shutdown(false);
     leaves.wait();
-    std::thread waiter([&] {
-        thread.set_result(::gettid());
-        try {
-            submit(executor, one).result();
-            refusal.set_result("");
-        } catch (const DeadlockError& error) {
-            refusal.set_result(error.what());
-        }
-    });
-    BOOST_TEST(falls_asleep(thread.get_future().result(generous)));
+    Outsider waiter(executor);
+    BOOST_TEST(waiter.sleeps());
     may_leave.open();
-    BOOST_TEST(
-        refusal.get_future().result(generous).find("is left to run it") != std::string::npos
-    );
-    waiter.join();
+    BOOST_TEST(waiter.refusal().find("is left to run it") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(an_extra_thread_that_fails_gives_its_place_back) {
@@ -486,24 +537,11 @@ BOOST_AUTO_TEST_CASE(an_extra_thread_that_fails_gives_its_place_back) {
 
 BOOST_AUTO_TEST_CASE(a_pool_without_threads_may_be_known_as_such_too_late) {
     Gate fails;
-    Promise<pid_t> thread;
     ThreadPoolExecutor pool(last_fails_after(fails, 1));
-    Promise<std::string> refusal;
-    std::thread waiter([&, executor = pool.get_executor()] {
-        thread.set_result(::gettid());
-        try {
-            submit(executor, one).result();
-            refusal.set_result("");
-        } catch (const DeadlockError& error) {
-            refusal.set_result(error.what());
-        }
-    });
-    BOOST_TEST(falls_asleep(thread.get_future().result(generous)));
+    Outsider waiter(pool.get_executor());
+    BOOST_TEST(waiter.sleeps());
     fails.open();
-    BOOST_TEST(
-        refusal.get_future().result(generous).find("is left to run it") != std::string::npos
-    );
-    waiter.join();
+    BOOST_TEST(waiter.refusal().find("is left to run it") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_broken_pool_gives_no_executor) {
